@@ -1,0 +1,8 @@
+//! `hvi`: a compiler and inference engine for hierarchical Bayesian models.
+
+pub mod dist;
+pub mod num;
+pub mod problem;
+pub mod shape;
+pub mod source;
+pub mod tape;

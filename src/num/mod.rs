@@ -1,0 +1,15 @@
+//! Numbers: the scalar types that kernels are written over, special functions, random streams.
+
+pub mod dense;
+pub mod dual;
+pub mod real;
+pub mod rng;
+pub mod special;
+pub mod stable;
+pub use dual::Dual;
+pub use real::Real;
+
+#[cfg(test)]
+pub mod difference;
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,267 @@
+//! The catalogue of elementwise operations: each is one row with its value and partial derivatives.
+//!
+//! Rows are generic over [`Real`]; run over dual numbers, the partials give second derivatives.
+//! The language's operators and functions are the rows of [`operators`] and [`functions`]; a distribution's fused log
+//! density is a row in its own file.
+
+pub mod functions;
+pub mod operators;
+
+use crate::num::Dual;
+use crate::num::Real;
+pub use functions::*;
+pub use operators::*;
+
+/// The set of numbers that an argument may take, or that a result lies in.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Domain {
+    /// Any real number.
+    Real,
+    /// Above zero.
+    Positive,
+    /// Zero or above.
+    NonNegative,
+    /// In [0, 1].
+    Unit,
+    /// An integer, zero or above.
+    Count,
+    /// 0 or 1.
+    Binary,
+    /// An integer, one or above.
+    Index,
+    /// Below zero or zero.
+    NonPositive,
+    /// In [-1, 1].
+    SignedUnit,
+}
+
+impl Domain {
+    /// Whether `x` lies in it.
+    pub fn holds(self, x: f64) -> bool {
+        match self {
+            Domain::Real => !x.is_nan(),
+            Domain::Positive => x > 0.0,
+            Domain::NonNegative => x >= 0.0,
+            Domain::Unit => (0.0..=1.0).contains(&x),
+            Domain::Count => x >= 0.0 && x.fract() == 0.0,
+            Domain::Binary => x == 0.0 || x == 1.0,
+            Domain::Index => x >= 1.0 && x.fract() == 0.0,
+            Domain::NonPositive => x <= 0.0,
+            Domain::SignedUnit => (-1.0..=1.0).contains(&x),
+        }
+    }
+
+    /// Whether every number of this set lies in `other`.
+    pub fn within(self, other: Domain) -> bool {
+        use Domain::*;
+        let wider: &[Domain] = match self {
+            Real => &[Real],
+            Positive => &[Real, Positive, NonNegative],
+            NonNegative => &[Real, NonNegative],
+            Unit => &[Real, NonNegative, Unit, SignedUnit],
+            Count => &[Real, NonNegative, Count],
+            Binary => &[Real, NonNegative, Unit, Count, Binary, SignedUnit],
+            Index => &[Real, Positive, NonNegative, Count, Index],
+            NonPositive => &[Real, NonPositive],
+            SignedUnit => &[Real, SignedUnit],
+        };
+        wider.contains(&other)
+    }
+}
+
+/// An elementwise operation of `N` arguments.
+pub trait Rule<const N: usize> {
+    /// The value.
+    fn value<T: Real>(args: [T; N]) -> T;
+    /// The partial derivatives with respect to each argument; `y` is the value.
+    fn partials<T: Real>(args: [T; N], y: T) -> [T; N];
+}
+
+/// A row of the catalogue.
+#[derive(Debug)]
+pub struct Elementwise {
+    /// Its name in the language, or, for an operator or a density, in dumps.
+    pub name: &'static str,
+    /// The names of its arguments.
+    pub args: &'static [&'static str],
+    /// Where it may be evaluated, per argument.
+    pub domain: &'static [Domain],
+    /// Where its result lies.
+    pub range: Domain,
+    /// What it is, in a line.
+    pub doc: &'static str,
+    /// Points at which tests check its partials: ordinary and extreme ones.
+    pub probes: &'static [&'static [f64]],
+    /// Its values at the probes by mpmath 1.3.0 with 60 digits; NaN where none is given.
+    pub expected: &'static [f64],
+    /// Whether a model may call it by name.
+    pub callable: bool,
+    /// Its loops over `f64`.
+    pub plain: Kernel<f64>,
+    /// Its loops over dual numbers.
+    pub dual: Kernel<Dual>,
+}
+
+impl PartialEq for Elementwise {
+    fn eq(&self, other: &Elementwise) -> bool {
+        self.name == other.name
+    }
+}
+
+/// One argument of a kernel: a value for each lane, or one value for all.
+#[derive(Clone, Copy, Debug)]
+pub enum Lanes<'a, T> {
+    /// One value per lane.
+    Each(&'a [T]),
+    /// The same value in every lane.
+    Same(T),
+}
+
+impl<T: Copy> Lanes<'_, T> {
+    /// The value in lane `i`.
+    #[inline(always)]
+    pub fn at(&self, i: usize) -> T {
+        match self {
+            Lanes::Each(values) => values[i],
+            Lanes::Same(value) => *value,
+        }
+    }
+}
+
+/// The loops of one row over one scalar type.
+#[derive(Debug)]
+pub struct Kernel<T: 'static> {
+    /// Writes the values of all lanes of the last argument.
+    pub forward: Forward<T>,
+    /// Called with (args, y, y_bar, out): for argument `k`, writes `y_bar * ∂y/∂arg_k` of lane `i` to `out[k * n + i]`,
+    /// where n = `y.len()`.
+    pub backward: Backward<T>,
+}
+
+/// A loop that writes values.
+pub type Forward<T> = fn(&[Lanes<'_, T>], &mut [T]);
+
+/// A loop that writes adjoints.
+pub type Backward<T> = fn(&[Lanes<'_, T>], &[T], &[T], &mut [T]);
+
+/// A scalar type that the tape runs over.
+pub trait Scalar: Real {
+    /// The loops of `op` over this type.
+    fn kernel(op: &Elementwise) -> &Kernel<Self>;
+}
+
+impl Scalar for f64 {
+    fn kernel(op: &Elementwise) -> &Kernel<f64> {
+        &op.plain
+    }
+}
+
+impl Scalar for Dual {
+    fn kernel(op: &Elementwise) -> &Kernel<Dual> {
+        &op.dual
+    }
+}
+
+impl<T: Real> Kernel<T> {
+    /// The loops of rule `R`.
+    pub const fn of<R: Rule<N>, const N: usize>() -> Kernel<T> {
+        Kernel {
+            forward: forward::<R, T, N>,
+            backward: backward::<R, T, N>,
+        }
+    }
+}
+
+fn forward<R: Rule<N>, T: Real, const N: usize>(args: &[Lanes<'_, T>], out: &mut [T]) {
+    let args: [Lanes<'_, T>; N] = std::array::from_fn(|k| args[k]);
+    for (i, y) in out.iter_mut().enumerate() {
+        *y = R::value(std::array::from_fn(|k| args[k].at(i)));
+    }
+}
+
+fn backward<R: Rule<N>, T: Real, const N: usize>(
+    args: &[Lanes<'_, T>],
+    y: &[T],
+    y_bar: &[T],
+    out: &mut [T],
+) {
+    let args: [Lanes<'_, T>; N] = std::array::from_fn(|k| args[k]);
+    let n = y.len();
+    for i in 0..n {
+        let partials = R::partials(std::array::from_fn(|k| args[k].at(i)), y[i]);
+        for (k, partial) in partials.into_iter().enumerate() {
+            // A zero adjoint stays zero whatever the partial: a branch not taken may be infinite there.
+            out[k * n + i] = if y_bar[i].is_zero() {
+                T::zero()
+            } else {
+                y_bar[i] * partial
+            };
+        }
+    }
+}
+
+/// Writes rows of the catalogue: for each a unit struct with its [`Rule`] and a static [`Elementwise`] of the same name in
+/// capitals; and `ROWS`, the list of them.
+///
+/// `Div DIV "div" (a: Real, b: Real) -> Real, at [[0.7, -1.2]] { value: a / b, partials: |y| [T::one() / b, -y / b] }`;
+/// after a probe may stand `is` and the value there by another system; in both expressions `T` is the scalar type, in the
+/// partials `y` is the value. An argument whose domain is of integers has no derivative: its partial is 0.
+#[macro_export]
+macro_rules! elementwise {
+    (@callable) => { true };
+    (@expected) => { f64::NAN };
+    (@expected $expected:expr) => { $expected };
+    ($($(#[doc = $doc:literal])+ $rule:ident $row:ident $name:literal $($callable:ident)? ($($arg:ident: $domain:ident),+) -> $range:ident,
+       at [$([$($probe:expr),+] $(is $expected:expr)?),+ $(,)?] { value: $value:expr, partials: |$y:ident| $partials:expr $(,)? })*) => {$(
+        $(#[doc = $doc])+
+        #[derive(Clone, Copy, Debug)]
+        pub struct $rule;
+
+        impl $crate::tape::elementwise::Rule<{ [$(stringify!($arg)),+].len() }> for $rule {
+            #[inline(always)]
+            #[allow(unused_variables, clippy::redundant_closure_call, reason = "a row need not use every name")]
+            fn value<T: $crate::num::Real>([$($arg),+]: [T; { [$(stringify!($arg)),+].len() }]) -> T {
+                $value
+            }
+
+            #[inline(always)]
+            #[allow(unused_variables, reason = "a row need not use every name")]
+            fn partials<T: $crate::num::Real>(
+                [$($arg),+]: [T; { [$(stringify!($arg)),+].len() }],
+                $y: T,
+            ) -> [T; { [$(stringify!($arg)),+].len() }] {
+                $partials
+            }
+        }
+
+        $(#[doc = $doc])+
+        pub static $row: $crate::tape::elementwise::Elementwise = $crate::tape::elementwise::Elementwise {
+            name: $name,
+            args: &[$(stringify!($arg)),+],
+            domain: &[$($crate::tape::elementwise::Domain::$domain),+],
+            range: $crate::tape::elementwise::Domain::$range,
+            doc: concat!($($doc),+),
+            probes: &[$(&[$($probe),+]),+],
+            expected: &[$($crate::elementwise!(@expected $($expected)?)),+],
+            callable: false $(|| $crate::elementwise!(@$callable))?,
+            plain: $crate::tape::elementwise::Kernel::of::<$rule, { [$(stringify!($arg)),+].len() }>(),
+            dual: $crate::tape::elementwise::Kernel::of::<$rule, { [$(stringify!($arg)),+].len() }>(),
+        };
+    )*
+        /// The rows of this file.
+        pub(crate) static ROWS: &[&$crate::tape::elementwise::Elementwise] = &[$(&$row),*];
+    };
+}
+
+/// Every row that the language can reach, operators first.
+pub fn catalogue() -> impl Iterator<Item = &'static Elementwise> {
+    operators::ROWS.iter().chain(functions::ROWS).copied()
+}
+
+/// The function that a model may call by this name.
+pub fn function(name: &str) -> Option<&'static Elementwise> {
+    catalogue().find(|op| op.callable && op.name == name)
+}
+
+#[cfg(test)]
+mod tests;

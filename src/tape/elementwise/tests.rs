@@ -1,0 +1,166 @@
+//! Every row against differences: partials, second derivatives, domains.
+
+use super::*;
+use crate::dist;
+use crate::num::difference::agrees;
+use crate::num::difference::difference;
+use std::cell::Cell;
+use std::collections::HashSet;
+
+/// Every row: of the language and of the densities.
+fn rows() -> impl Iterator<Item = &'static Elementwise> {
+    catalogue().chain(
+        dist::CATALOGUE
+            .iter()
+            .flat_map(|d| d.rows().iter().copied()),
+    )
+}
+
+fn value(row: &Elementwise, at: &[f64]) -> f64 {
+    let lanes: Vec<_> = at.iter().map(|&a| Lanes::Same(a)).collect();
+    let mut y = [0.0];
+    (row.plain.forward)(&lanes, &mut y);
+    y[0]
+}
+
+fn partials(row: &Elementwise, at: &[f64]) -> Vec<f64> {
+    let lanes: Vec<_> = at.iter().map(|&a| Lanes::Same(a)).collect();
+    let mut out = vec![0.0; at.len()];
+    (row.plain.backward)(&lanes, &[value(row, at)], &[1.0], &mut out);
+    out
+}
+
+/// The value along argument `k` over dual numbers: its tangent, and the tangents of the partials.
+fn along(row: &Elementwise, at: &[f64], k: usize) -> (f64, Vec<f64>) {
+    let seed = |(j, &value): (usize, &f64)| {
+        Lanes::Same(Dual {
+            value,
+            tangent: f64::from(j == k),
+        })
+    };
+    let lanes: Vec<_> = at.iter().enumerate().map(seed).collect();
+    let mut y = [Dual::default()];
+    (row.dual.forward)(&lanes, &mut y);
+    let mut out = vec![Dual::default(); at.len()];
+    (row.dual.backward)(&lanes, &y, &[Dual::of(1.0)], &mut out);
+    (y[0].tangent, out.iter().map(|d| d.tangent).collect())
+}
+
+fn continuous(row: &Elementwise, k: usize) -> bool {
+    match row.domain[k] {
+        Domain::Real
+        | Domain::Positive
+        | Domain::NonNegative
+        | Domain::Unit
+        | Domain::NonPositive
+        | Domain::SignedUnit => true,
+        Domain::Count | Domain::Binary | Domain::Index => false,
+    }
+}
+
+fn check(claim: impl Fn(&Elementwise, &[f64], usize) -> Option<String>) {
+    let wrong: Vec<String> = rows()
+        .flat_map(|row| row.probes.iter().map(move |&at| (row, at)))
+        .flat_map(|(row, at)| (0..at.len()).map(move |k| (row, at, k)))
+        .filter_map(|(row, at, k)| {
+            claim(row, at, k).map(|what| format!("{}{at:?}, argument {k}: {what}", row.name))
+        })
+        .collect();
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn names_are_unique() {
+    let mut seen = HashSet::new();
+    assert!(rows().all(|row| seen.insert(row.name)));
+}
+
+#[test]
+fn values_are_those_of_another_system() {
+    let mut wrong = Vec::new();
+    for row in rows() {
+        for (&at, &expected) in row.probes.iter().zip(row.expected) {
+            let found = value(row, at);
+            let error = (found - expected).abs() / (expected.abs() * f64::EPSILON);
+            let close = found == expected || error <= 16.0;
+            let unknown = expected.is_nan() && !row.callable;
+            if !close && !unknown {
+                wrong.push(format!(
+                    "{}{at:?} = {found:e}, not {expected:e}: {error:.0} ulps",
+                    row.name
+                ));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn partials_are_derivatives() {
+    let (all, sharp) = (Cell::new(0), Cell::new(0));
+    check(|row, at, k| {
+        let found = partials(row, at)[k];
+        if !continuous(row, k) {
+            return (found != 0.0).then(|| format!("partial {found:e} by an integer"));
+        }
+        all.set(all.get() + 1);
+        let expected = difference(&|at| value(row, at), at, k)?;
+        if expected.1 <= 1e-6 * expected.0.abs() || found == 0.0 {
+            sharp.set(sharp.get() + 1);
+        }
+        (!agrees(found, expected, 1e-7))
+            .then(|| format!("partial {found:e}, difference {expected:?}"))
+    });
+    assert!(
+        10 * sharp.get() > 9 * all.get(),
+        "differences tell enough: {} of {}",
+        sharp.get(),
+        all.get()
+    );
+}
+
+#[test]
+fn tangents_are_partials() {
+    check(|row, at, k| {
+        if !continuous(row, k) {
+            return None;
+        }
+        let (tangent, partial) = (along(row, at, k).0, partials(row, at)[k]);
+        let close = (tangent - partial).abs() <= 1e-7 * partial.abs();
+        (tangent != partial && !close && !partial.is_nan())
+            .then(|| format!("tangent {tangent:e}, partial {partial:e}"))
+    });
+}
+
+#[test]
+fn tangents_of_partials_are_second_derivatives() {
+    check(|row, at, k| {
+        if !continuous(row, k) {
+            return None;
+        }
+        let seconds = along(row, at, k).1;
+        seconds.into_iter().enumerate().find_map(|(j, found)| {
+            let expected = difference(&|at| partials(row, at)[j], at, k)?;
+            (!agrees(found, expected, 1e-6))
+                .then(|| format!("second partial {j} {found:e}, difference {expected:?}"))
+        })
+    });
+}
+
+#[test]
+fn values_lie_in_their_range() {
+    check(|row, at, _| {
+        let y = value(row, at);
+        (!row.range.holds(y)).then(|| format!("{y:e} is not {:?}", row.range))
+    });
+}
+
+#[test]
+fn a_lane_without_adjoint_adds_nothing() {
+    for row in rows() {
+        let lanes: Vec<_> = row.args.iter().map(|_| Lanes::Same(f64::NAN)).collect();
+        let mut out = vec![1.0; row.args.len()];
+        (row.plain.backward)(&lanes, &[f64::NAN], &[0.0], &mut out);
+        assert!(out.iter().all(|&v| v == 0.0), "{}", row.name);
+    }
+}
