@@ -1,5 +1,6 @@
 //! `hvi`: a compiler and inference engine for hierarchical Bayesian models.
 
+pub mod ast;
 pub mod dist;
 pub mod num;
 pub mod problem;
