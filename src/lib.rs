@@ -7,3 +7,4 @@ pub mod problem;
 pub mod shape;
 pub mod source;
 pub mod tape;
+pub mod typed;
