@@ -1,7 +1,9 @@
 //! `hvi`: a compiler and inference engine for hierarchical Bayesian models.
 
 pub mod ast;
+pub mod data;
 pub mod dist;
+pub mod model;
 pub mod num;
 pub mod problem;
 pub mod shape;

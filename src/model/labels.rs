@@ -1,0 +1,308 @@
+//! Labels: their order, the element that a key names, and columns of them.
+
+use super::Labels;
+use crate::data::Column;
+use crate::data::Table;
+use indexmap::IndexSet;
+use smallvec::SmallVec;
+use std::cmp::Ordering;
+
+/// A row that lies in no element.
+pub(super) const NOWHERE: u32 = Column::NONE;
+
+/// How the labels of one key compare.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Order {
+    /// All are integers: `01` is `1`.
+    Integers,
+    /// All are numbers: by value.
+    Numbers,
+    /// By their characters, runs of digits by value: `b2` before `b10`.
+    Natural,
+}
+
+impl Order {
+    /// The order for these labels.
+    pub(super) fn of<'a>(labels: impl Iterator<Item = &'a str> + Clone) -> Order {
+        if labels.clone().all(|l| l.parse::<i128>().is_ok()) {
+            Order::Integers
+        } else if labels.clone().all(|l| l.parse::<f64>().is_ok()) {
+            Order::Numbers
+        } else {
+            Order::Natural
+        }
+    }
+
+    /// The label by which all ways to write it are known.
+    pub(super) fn canonical(self, label: &str) -> String {
+        match self {
+            Order::Integers => label
+                .parse::<i128>()
+                .map_or_else(|_| label.to_string(), |i| i.to_string()),
+            Order::Numbers | Order::Natural => label.to_string(),
+        }
+    }
+
+    fn compare(self, a: &str, b: &str) -> Ordering {
+        match self {
+            Order::Integers => (a.parse::<i128>().ok(), a).cmp(&(b.parse::<i128>().ok(), b)),
+            Order::Numbers => {
+                let value = |s: &str| s.parse::<f64>().unwrap_or(f64::NAN);
+                value(a).total_cmp(&value(b)).then_with(|| a.cmp(b))
+            }
+            Order::Natural => natural(a, b),
+        }
+    }
+}
+
+/// Text by characters, runs of digits by value; equal only when the same.
+fn natural(a: &str, b: &str) -> Ordering {
+    let digits = |s: &str| s.chars().take_while(char::is_ascii_digit).count();
+    let (mut x, mut y) = (a, b);
+    loop {
+        let (m, n) = (digits(x), digits(y));
+        let step = if m > 0 && n > 0 {
+            let (p, q) = (
+                x[..m].trim_start_matches('0'),
+                y[..n].trim_start_matches('0'),
+            );
+            let order = p.len().cmp(&q.len()).then_with(|| p.cmp(q));
+            (x, y) = (&x[m..], &y[n..]);
+            order
+        } else {
+            let (c, d) = (x.chars().next(), y.chars().next());
+            let (Some(c), Some(d)) = (c, d) else {
+                return c.cmp(&d).then_with(|| a.cmp(b));
+            };
+            (x, y) = (&x[c.len_utf8()..], &y[d.len_utf8()..]);
+            c.cmp(&d)
+        };
+        if step != Ordering::Equal {
+            return step;
+        }
+    }
+}
+
+/// A column as labels.
+#[derive(Clone, Debug)]
+pub(super) struct Labelled {
+    /// For each row the place of its label in `labels`; [`NOWHERE`] when it is missing.
+    pub(super) codes: Vec<u32>,
+    /// The distinct labels.
+    pub(super) labels: Vec<String>,
+}
+
+impl Labelled {
+    /// The labels of a column.
+    pub(super) fn of(column: &Column) -> Labelled {
+        match column {
+            Column::Texts { codes, levels } => Labelled {
+                codes: codes.clone(),
+                labels: levels.iter().cloned().collect(),
+            },
+            Column::Numbers(values) => {
+                let mut first = Vec::new();
+                let mut seen = IndexSet::new();
+                let codes = values.iter().enumerate().map(|(row, value)| {
+                    if value.is_nan() {
+                        return NOWHERE;
+                    }
+                    let (code, new) = seen.insert_full((value + 0.0).to_bits());
+                    if new {
+                        first.push(column.text(row).unwrap_or_default());
+                    }
+                    code as u32
+                });
+                Labelled {
+                    codes: codes.collect(),
+                    labels: first,
+                }
+            }
+        }
+    }
+}
+
+/// The distinct labels of several columns, sorted.
+#[derive(Clone, Debug)]
+pub(super) struct Level {
+    order: Order,
+    /// The labels in order.
+    pub(super) sorted: IndexSet<String>,
+}
+
+impl Level {
+    /// The levels of `labels`; `beside` has a say in how they compare.
+    pub(super) fn new<'a>(
+        labels: impl Iterator<Item = &'a str> + Clone,
+        beside: impl Iterator<Item = &'a str> + Clone,
+    ) -> Level {
+        let order = Order::of(labels.clone().chain(beside));
+        let mut sorted: IndexSet<String> = labels.map(|l| order.canonical(l)).collect();
+        sorted.sort_by(|a, b| order.compare(a, b));
+        Level { order, sorted }
+    }
+
+    /// The place of a label.
+    pub(super) fn find(&self, label: &str) -> Option<u32> {
+        self.sorted
+            .get_index_of(&self.order.canonical(label))
+            .map(|i| i as u32)
+    }
+
+    /// Whether all labels are integers.
+    pub(super) fn integers(&self) -> bool {
+        self.order == Order::Integers
+    }
+}
+
+/// A key: the place of the label of each of its columns.
+pub(super) type Key = SmallVec<[u32; 2]>;
+
+/// The elements of a plate, and which of them a key names.
+#[derive(Clone, Debug)]
+pub(super) enum Elements {
+    /// 1 to this number.
+    Numbers(usize),
+    /// The keys that occur, in order.
+    Keys {
+        /// The levels of each column of the key.
+        levels: Vec<Level>,
+        /// The keys.
+        keys: IndexSet<Key>,
+    },
+}
+
+/// The element in which each row of a table lies.
+pub(super) struct Located {
+    /// From 0; [`NOWHERE`] for the rows below.
+    pub(super) elements: Vec<u32>,
+    /// Rows with a missing cell in the key.
+    pub(super) missing: Vec<usize>,
+    /// Rows whose key is no element's.
+    pub(super) unknown: Vec<usize>,
+}
+
+impl Elements {
+    /// The labels of the elements.
+    pub(super) fn labels(&self) -> Labels {
+        match self {
+            Elements::Numbers(n) => Labels::Numbers(*n),
+            Elements::Keys { keys, .. } => {
+                Labels::Texts((0..keys.len()).map(|i| self.label(i)).collect())
+            }
+        }
+    }
+
+    /// The label of one element: that of its key, the parts of a combination joined by `:`.
+    pub(super) fn label(&self, element: usize) -> String {
+        match self {
+            Elements::Numbers(_) => (element + 1).to_string(),
+            Elements::Keys { levels, keys } => {
+                let parts = keys[element].iter().zip(levels);
+                let parts: Vec<&str> = parts
+                    .map(|(place, level)| level.sorted[*place as usize].as_str())
+                    .collect();
+                parts.join(":")
+            }
+        }
+    }
+
+    /// How many.
+    pub(super) fn len(&self) -> usize {
+        match self {
+            Elements::Numbers(n) => *n,
+            Elements::Keys { keys, .. } => keys.len(),
+        }
+    }
+
+    /// The element of this label, the parts of a combination joined by `:`.
+    pub(super) fn find(&self, label: &str) -> Option<u32> {
+        match self {
+            Elements::Numbers(n) => label
+                .parse::<usize>()
+                .ok()
+                .filter(|i| (1..=*n).contains(i))
+                .map(|i| i as u32 - 1),
+            Elements::Keys { levels, keys } => {
+                let parts: Vec<&str> = if levels.len() == 1 {
+                    vec![label]
+                } else {
+                    label.split(':').collect()
+                };
+                let places = levels
+                    .iter()
+                    .zip(&parts)
+                    .map(|(level, part)| level.find(part));
+                let key: Option<Key> = places.collect();
+                keys.get_index_of(&key.filter(|_| parts.len() == levels.len())?)
+                    .map(|i| i as u32)
+            }
+        }
+    }
+
+    /// The element in which each row of `table` lies; `columns` are those of the key, and the table has them.
+    pub(super) fn locate(&self, table: &Table, columns: &[&Column]) -> Located {
+        let labelled: Vec<Labelled> = columns.iter().map(|c| Labelled::of(c)).collect();
+        let places: Vec<Vec<Option<u32>>> = labelled
+            .iter()
+            .enumerate()
+            .map(|(k, column)| {
+                let place = |label: &String| match self {
+                    Elements::Numbers(_) => self.find(label),
+                    Elements::Keys { levels, .. } => levels[k].find(label),
+                };
+                column.labels.iter().map(place).collect()
+            })
+            .collect();
+        let mut located = Located {
+            elements: Vec::with_capacity(table.rows()),
+            missing: Vec::new(),
+            unknown: Vec::new(),
+        };
+        for row in 0..table.rows() {
+            let mut codes = labelled.iter().map(|column| column.codes[row]);
+            if codes.clone().any(|code| code == NOWHERE) {
+                located.missing.push(row);
+                located.elements.push(NOWHERE);
+                continue;
+            }
+            let key: Option<Key> = codes
+                .by_ref()
+                .zip(&places)
+                .map(|(c, p)| p[c as usize])
+                .collect();
+            let element = key.and_then(|key| match self {
+                Elements::Numbers(_) => key.first().copied(),
+                Elements::Keys { keys, .. } => keys.get_index_of(&key).map(|i| i as u32),
+            });
+            if element.is_none() {
+                located.unknown.push(row);
+            }
+            located.elements.push(element.unwrap_or(NOWHERE));
+        }
+        located
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sorted(labels: &[&str]) -> Vec<String> {
+        let labels = labels.iter().copied();
+        Level::new(labels, std::iter::empty())
+            .sorted
+            .into_iter()
+            .collect()
+    }
+
+    #[test]
+    fn integers_go_by_value_and_other_text_in_natural_order() {
+        assert_eq!(sorted(&["10", "9", "-1", "010"]), ["-1", "9", "10"]);
+        assert_eq!(sorted(&["0.5", "10", "2.25"]), ["0.5", "2.25", "10"]);
+        assert_eq!(sorted(&["b10", "b2", "a"]), ["a", "b2", "b10"]);
+        assert_eq!(sorted(&["10", "9", "x"]), ["9", "10", "x"]);
+        assert_eq!(sorted(&["a01", "a1", "a"]), ["a", "a01", "a1"]);
+        assert_eq!(sorted(&["é2", "é10", "e"]), ["e", "é2", "é10"]);
+    }
+}

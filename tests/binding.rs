@@ -1,0 +1,308 @@
+//! Binding, by case files: a model, tables, and what is bound or refused.
+
+use hvi::ast;
+use hvi::data::Table;
+use hvi::data::Tables;
+use hvi::model::Model;
+use hvi::model::bind;
+use hvi::model::dump;
+use hvi::model::sketch;
+use hvi::problem::Problems;
+use hvi::problem::render;
+use hvi::shape::PlateId;
+use hvi::source::Source;
+use hvi::typed::ColumnId;
+use hvi::typed::DataKind;
+use hvi::typed::Overrides;
+use hvi::typed::Typed;
+use hvi::typed::check;
+use std::path::Path;
+use std::sync::Arc;
+
+/// A checked model; its warnings are the matter of other cases.
+fn typed(source: &Source, set: &Overrides) -> Result<Arc<Typed>, Problems> {
+    let ast = ast::parse(source)?;
+    let (typed, _) = check(source, &ast, set)?;
+    Ok(Arc::new(typed))
+}
+
+struct Case {
+    name: String,
+    model: String,
+    tables: Vec<(String, String)>,
+    set: Overrides,
+}
+
+fn cases(text: &str) -> Vec<Case> {
+    let mut cases: Vec<Case> = Vec::new();
+    for line in text.lines() {
+        if let Some(name) = line.strip_prefix("--- ") {
+            cases.push(Case {
+                name: name.to_string(),
+                model: String::new(),
+                tables: Vec::new(),
+                set: Overrides::new(),
+            });
+            continue;
+        }
+        let Some(case) = cases.last_mut() else {
+            continue;
+        };
+        if let Some(table) = line.strip_prefix("=== ") {
+            case.tables.push((table.to_string(), String::new()));
+        } else if let Some(set) = line.strip_prefix("set ") {
+            let (name, value) = set.split_once('=').expect("name=value");
+            case.set.insert(name.to_string(), value.to_string());
+        } else {
+            let text = case.tables.last_mut().map_or(&mut case.model, |t| &mut t.1);
+            text.push_str(line);
+            text.push('\n');
+        }
+    }
+    cases
+}
+
+fn outcome(case: &Case) -> String {
+    let source = Source::new("model.hvi", &case.model);
+    let said = |problems: Problems| render(&problems, &source, false);
+    let typed = match typed(&source, &case.set) {
+        Ok(typed) => typed,
+        Err(problems) => panic!("{}: {}", case.name, said(problems)),
+    };
+    assert_sound(&sketch(&typed));
+    let mut problems = Problems::new();
+    let mut tables = Tables::default();
+    for (name, text) in &case.tables {
+        match Table::parse(&format!("{name}.csv"), text) {
+            Ok(table) if name == "data" => tables = Tables::new(table),
+            Ok(table) => tables = tables.with(name, table),
+            Err(more) => problems.extend(more),
+        }
+    }
+    if problems.has_errors() {
+        return said(problems);
+    }
+    match bind(&typed, &tables) {
+        Ok((model, warnings)) => {
+            assert_sound(&model);
+            dump(&model) + &said(warnings)
+        }
+        Err(problems) => said(problems),
+    }
+}
+
+#[test]
+fn cases_are_bound_or_refused_as_recorded() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/suite/model");
+    let mut files: Vec<_> = std::fs::read_dir(root)
+        .expect("the cases")
+        .map(|entry| entry.expect("a file").path())
+        .filter(|path| path.extension().is_some_and(|e| e == "cases"))
+        .collect();
+    files.sort();
+    for file in files {
+        let text = std::fs::read_to_string(&file).expect("a case file");
+        for case in cases(&text) {
+            let group = file
+                .file_stem()
+                .expect("a name")
+                .to_string_lossy()
+                .into_owned();
+            insta::with_settings!({
+                description => case.model.clone(),
+                omit_expression => true,
+                prepend_module_to_snapshot => false,
+                snapshot_path => format!("suite/model/{group}"),
+            }, {
+                insta::assert_snapshot!(case.name.clone(), outcome(&case));
+            });
+        }
+    }
+}
+
+/// A model with plates and columns of all kinds, over tables that bind.
+const WHOLE: &str = r#"data year: count
+plate school {
+  data size: positive
+  plate class = levels(school, class) {
+    plate pupil = rows {
+      data x: real[D] = columns("x_*")
+      data y: real
+      data share: unit
+      data passed: binary
+      data colour: category
+      data grade: ordinal("low", "mid", "high")
+      data rank: ordinal
+      data friend: school
+      s = standardize(y)
+      c = center(x)
+    }
+  }
+}
+"#;
+
+const MAIN: &str = "school,class,x_a,x_b,y,share,passed,colour,grade,rank,friend,year
+9,1,0.5,1,-1,0.5,yes,red,low,1,10,2000
+10,1,1.5,2,2.5,0,no,blue,mid,3,9,2000
+10,2,2.5,3,1e3,1,TRUE,\"dark, red\",high,2,9,2000
+9,2,3.5,4,7,0.25,0,red,low,2,10,2000
+";
+
+const SCHOOLS: &str = "school,size\n9,1.5\n10,2.5\n";
+
+/// What every bound model keeps.
+fn assert_sound(model: &Model) {
+    let typed = model.typed();
+    for (p, plate) in model.plates().iter().enumerate() {
+        assert!(!plate.is_empty());
+        for other in (1..typed.plates().len()).map(|o| PlateId(o as u32)) {
+            let id = PlateId(p as u32);
+            let map = plate.above.get(&other);
+            assert_eq!(map.is_some(), id != other && typed.determines(id, other));
+            for (far, second) in map.iter().flat_map(|_| &model.plate(other).above) {
+                let (first, whole) = (&plate.above[&other], &plate.above[far]);
+                assert!((0..plate.len()).all(|i| second[first[i] as usize] == whole[i]));
+            }
+            let len = model.plate(other).len() as u32;
+            assert!(map.is_none_or(|m| m.len() == plate.len() && m.iter().all(|e| *e < len)));
+        }
+    }
+    for (c, declared) in typed.columns().iter().enumerate() {
+        let column = model.column(ColumnId(c as u32));
+        let width: usize = declared.event.iter().map(|d| model.dim(*d)).product();
+        assert_eq!(column.width, width);
+        assert_eq!(
+            column.values.len(),
+            width * model.plate(declared.plate).len()
+        );
+        let (low, high) = match &declared.kind {
+            DataKind::Real => (f64::MIN, f64::MAX),
+            DataKind::Positive => (f64::MIN_POSITIVE, f64::MAX),
+            DataKind::Unit | DataKind::Binary => (0.0, 1.0),
+            DataKind::Count => (0.0, f64::MAX),
+            DataKind::Category(dim) | DataKind::Ordinal(dim, _) => {
+                assert_eq!(column.levels.len(), model.dim(*dim));
+                (1.0, column.levels.len() as f64)
+            }
+            DataKind::Key(plate) => (0.0, model.plate(*plate).len() as f64 - 1.0),
+        };
+        let inside = |v: &f64| (low..=high).contains(v);
+        assert!(column.values.iter().all(inside), "{}", declared.name);
+    }
+    for scaling in model.scalings() {
+        let width = model.column(scaling.column).width;
+        assert_eq!((scaling.mean.len(), scaling.sd.len()), (width, width));
+        assert!(scaling.sd.iter().all(|sd| *sd > 0.0));
+    }
+}
+
+fn model(text: &str) -> Arc<Typed> {
+    let source = Source::new("model.hvi", text);
+    match typed(&source, &Overrides::new()) {
+        Ok(typed) => typed,
+        Err(problems) => panic!("{}", render(&problems, &source, false)),
+    }
+}
+
+#[test]
+fn the_report_counts_rows_groups_and_what_is_unused() {
+    let typed = model("plate school { plate pupil = rows { data y: real } }");
+    let main = Table::parse("data.csv", "school,y,z\nB,1,5\nB,2,6\nA,3,7\n").expect("a table");
+    let schools = Table::parse("school.csv", "school\nA\nB\nC\n").expect("a table");
+    let tables = Tables::new(main).with("school", schools);
+    let (model, _) = bind(&typed, &tables).expect("it binds");
+    let report = model.report();
+    assert_eq!(
+        (report.rows, report.unused.as_slice()),
+        (3, ["z".to_string()].as_slice())
+    );
+    let school = &report.plates[0];
+    assert_eq!((school.len, school.empty), (3, 1));
+    assert_eq!(school.rows, Some(((0, "C".into()), (2, "B".into()))));
+    let pupil = &report.plates[1];
+    assert_eq!((pupil.len, pupil.empty, pupil.rows.is_none()), (3, 0, true));
+}
+
+/// One change of a text: at a place, remove some bytes and put others.
+type Change = (usize, usize, &'static str);
+
+fn change(text: &str, changes: &[Change]) -> Vec<u8> {
+    let mut bytes = text.as_bytes().to_vec();
+    for (place, removed, put) in changes {
+        let start = place % (bytes.len() + 1);
+        let end = (start + removed).min(bytes.len());
+        bytes.splice(start..end, put.bytes());
+    }
+    bytes
+}
+
+fn changes() -> impl proptest::strategy::Strategy<Value = Vec<Change>> {
+    let put = proptest::sample::select(vec![
+        "",
+        ",",
+        "\n",
+        "\r\n",
+        "\"",
+        "1",
+        "9",
+        "10",
+        "-1",
+        "0.5",
+        "NA",
+        "x",
+        "é",
+        ";",
+        " ",
+        "1e999",
+        "school",
+        "x_c",
+        "99999999999999999999",
+        "\u{feff}",
+        "red",
+        "low",
+    ]);
+    proptest::collection::vec((0..1000_usize, 0..4_usize, put), 0..4)
+}
+
+proptest::proptest! {
+    #![proptest_config(proptest::prelude::ProptestConfig::with_cases(3000))]
+
+    #[test]
+    fn no_table_makes_binding_panic_and_what_binds_is_sound(main in changes(), schools in changes(), with_schools: bool) {
+        let typed = model(WHOLE);
+        let main = Table::parse("data.csv", change(MAIN, &main));
+        let schools = Table::parse("school.csv", change(SCHOOLS, &schools));
+        let source = Source::new("model.hvi", WHOLE);
+        match (main, schools) {
+            (Ok(main), Ok(schools)) => {
+                let tables = Tables::new(main);
+                let tables = if with_schools { tables.with("school", schools) } else { tables };
+                match bind(&typed, &tables) {
+                    Ok((model, warnings)) => {
+                        assert_sound(&model);
+                        assert!(!warnings.has_errors() && !dump(&model).is_empty());
+                    }
+                    Err(problems) => {
+                        assert!(problems.has_errors());
+                        assert!(!render(&problems, &source, false).is_empty());
+                    }
+                }
+            }
+            (main, schools) => {
+                for problems in [main.err(), schools.err()].into_iter().flatten() {
+                    assert!(problems.has_errors() && !render(&problems, &source, false).is_empty());
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn the_whole_model_binds_as_it_stands() {
+    let schools = Table::parse("school.csv", SCHOOLS).expect("a table");
+    let tables =
+        Tables::new(Table::parse("data.csv", MAIN).expect("a table")).with("school", schools);
+    let (model, warnings) = bind(&model(WHOLE), &tables).expect("it binds");
+    assert_sound(&model);
+    assert!(warnings.is_empty());
+}
