@@ -2,7 +2,12 @@
 
 pub mod ast;
 pub mod data;
+pub mod diagnostics;
 pub mod dist;
+pub mod elbo;
+pub mod fit;
+pub mod guide;
+pub mod joint;
 pub mod model;
 pub mod num;
 pub mod problem;

@@ -1,0 +1,92 @@
+//! Whether a fit may be trusted.
+
+pub mod psis;
+#[cfg(test)]
+mod tests;
+mod verdict;
+
+use crate::elbo::Elbo;
+use crate::fit::Fit;
+use crate::guide::noise::Noise;
+use crate::joint::LogDensity;
+use crate::num::rng::Rng;
+use rand::RngExt;
+use verdict::Evidence;
+
+/// What was found out about a fit.
+#[derive(Clone, Debug)]
+pub struct Diagnostics {
+    /// The shape of the importance weights' tail (PSIS), over all unconstrained coordinates; infinite if there are too few finite weights,
+    /// NaN for a guide without spread.
+    pub k_hat: f64,
+    /// How many independent draws of the posterior the weighted draws are worth, as a share of their number.
+    pub efficiency: f64,
+    /// One line in plain words.
+    pub text: String,
+    /// May one trust it?
+    pub trust: Trust,
+    /// Draws of the guide on the unconstrained scale, one after another, for the summary.
+    pub draws: Vec<Vec<f64>>,
+    /// The log of the weight that each draw has in the summary, normalised: smoothed importance weights where they mend the guide,
+    /// all equal where it needs no mending or they cannot be relied on.
+    pub log_weights: Vec<f64>,
+}
+
+/// May one trust a fit?
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Trust {
+    /// Yes.
+    Yes,
+    /// Probably, within limits that the text names.
+    Caution,
+    /// No.
+    No,
+}
+
+/// The most draws, and the most numbers in them.
+const DRAWS: (usize, usize) = (4000, 2_000_000);
+
+/// The fewest draws.
+const FEWEST: usize = 1000;
+
+/// Assesses a fit by importance weights of fresh draws.
+pub fn assess<D: LogDensity>(elbo: &Elbo<'_, D>, fit: &Fit, rng: &mut Rng) -> Diagnostics {
+    let guide = elbo.guide;
+    let count = (DRAWS.1 / guide.dim().max(1)).clamp(FEWEST, DRAWS.0);
+    let q = guide.gaussian(&fit.params);
+    let noise = if guide.pattern().is_empty() {
+        Noise::none(guide.dim())
+    } else {
+        Noise::scattered(guide.pattern(), count, rng.random())
+    };
+    let mut evaluator = elbo.joint.evaluator(&vec![true; elbo.terms.len()]);
+    let mut draws = Vec::with_capacity(noise.count());
+    let mut ratios = Vec::with_capacity(noise.count());
+    for epsilon in noise.draws() {
+        let mut z = vec![0.0; guide.dim()];
+        guide.draw(&q, epsilon, &mut z);
+        let ratio = evaluator.value(&z) - guide.log_density(&q, epsilon);
+        ratios.push(if ratio.is_nan() {
+            f64::NEG_INFINITY
+        } else {
+            ratio
+        });
+        draws.push(z);
+    }
+    let smoothed = psis::smooth(&ratios);
+    let evidence = Evidence::new(guide.pattern(), fit, &ratios, &smoothed);
+    let (trust, text) = evidence.verdict();
+    let log_weights = if evidence.mends() {
+        smoothed.log_weights
+    } else {
+        vec![-(draws.len() as f64).ln(); draws.len()]
+    };
+    Diagnostics {
+        k_hat: evidence.k_hat,
+        efficiency: evidence.efficiency,
+        text,
+        trust,
+        draws,
+        log_weights,
+    }
+}

@@ -1,0 +1,169 @@
+//! Fitting: maximising the ELBO over the guide's parameters.
+
+mod fixed;
+mod lbfgs;
+mod start;
+mod stochastic;
+#[cfg(test)]
+mod tests;
+mod whitened;
+
+use crate::elbo::Elbo;
+pub use crate::elbo::ElboValue;
+use crate::guide::Gaussian;
+use crate::guide::noise::Noise;
+use crate::joint::LogDensity;
+use crate::num::rng::Rng;
+use rand::RngExt;
+
+/// The ELBO of whatever density.
+type AnyElbo<'a> = Elbo<'a, dyn LogDensity + 'a>;
+
+/// How to fit.
+pub struct Settings<'a> {
+    /// The largest number of iterations before the outcome is [`Outcome::Spent`].
+    pub max_iterations: usize,
+    /// Called after each iteration, for a progress bar; returns whether to go on.
+    pub progress: &'a mut dyn FnMut(&Progress) -> bool,
+}
+
+/// How far a fit is.
+#[derive(Clone, Copy, Debug)]
+pub struct Progress {
+    /// Iterations so far.
+    pub iteration: usize,
+    /// The ELBO's present estimate.
+    pub elbo: f64,
+}
+
+/// A fitted guide.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Fit {
+    /// The guide's parameters.
+    pub params: Vec<f64>,
+    /// The ELBO at each iteration.
+    pub history: Vec<f64>,
+    /// The ELBO at the end, by terms; on noise that the fit has not seen.
+    pub elbo: ElboValue,
+    /// How it ended.
+    pub outcome: Outcome,
+}
+
+/// How a fit ended.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Outcome {
+    /// The stopping rule was met.
+    Converged,
+    /// The iterations were spent.
+    Spent,
+    /// Numbers went wrong: the trace names the model line, variable, group and row.
+    Broken(String),
+    /// The caller asked to stop.
+    Interrupted,
+}
+
+/// How a maximisation ended.
+enum Ending {
+    Converged,
+    Spent,
+    Interrupted,
+    /// The draw that has no finite density; empty when a closed form overflowed.
+    NotFinite(Vec<f64>),
+}
+
+/// Maximises the ELBO.
+///
+/// By fixed noise and L-BFGS where the noise can outnumber the parameters of every row of S, else by stochastic gradients.
+/// The same `rng` gives the same bits.
+pub fn run<D: LogDensity>(elbo: &Elbo<'_, D>, settings: &mut Settings<'_>, rng: &mut Rng) -> Fit {
+    let elbo = &elbo.erased();
+    let guide = elbo.guide;
+    let (seed, report) = (rng.random::<u32>(), rng.random::<u32>());
+    let mut run = Run {
+        elbo,
+        settings,
+        history: Vec::new(),
+    };
+    let (answer, ending) = match start::find(&mut run, seed) {
+        Err(z) => {
+            let unmoved = Gaussian {
+                mean: z.clone(),
+                scale: guide.pattern().identity(),
+            };
+            (unmoved, Ending::NotFinite(z))
+        }
+        Ok(start) if start.stopped => (start.gaussian(elbo), Ending::Interrupted),
+        Ok(start) => match fixed::first_draws(elbo) {
+            Some(draws) => fixed::maximise(&mut run, &start, draws, seed),
+            None => stochastic::maximise(&mut run, &start, seed),
+        },
+    };
+    let mut history = run.history;
+    let noise = if elbo.is_exact() {
+        Noise::none(guide.dim())
+    } else {
+        let draws = REPORTED.1 / guide.dim().max(1);
+        Noise::paired(guide, draws.clamp(32, REPORTED.0) / 2, report)
+    };
+    let (value, bad) = elbo.value_or_bad(&answer, &noise);
+    if history.is_empty() {
+        history.push(value.total);
+    }
+    let outcome = match ending {
+        Ending::NotFinite(z) => Outcome::Broken(trace(elbo, &z)),
+        Ending::Converged | Ending::Spent | Ending::Interrupted if !value.total.is_finite() => {
+            Outcome::Broken(trace(elbo, &bad))
+        }
+        Ending::Converged => Outcome::Converged,
+        Ending::Spent => Outcome::Spent,
+        Ending::Interrupted => Outcome::Interrupted,
+    };
+    Fit {
+        params: guide.params_of(&answer),
+        elbo: value,
+        history,
+        outcome,
+    }
+}
+
+/// The most draws, and the most numbers in them, for the ELBO that is reported.
+const REPORTED: (usize, usize) = (2048, 4_000_000);
+
+/// A maximisation under way.
+struct Run<'a, 'b> {
+    elbo: &'a AnyElbo<'a>,
+    settings: &'a mut Settings<'b>,
+    history: Vec<f64>,
+}
+
+impl Run<'_, '_> {
+    /// Notes an iteration; gives whether to go on.
+    fn tell(&mut self, elbo: f64) -> bool {
+        self.history.push(elbo);
+        self.show(elbo)
+    }
+
+    /// Shows how far the fit is; gives whether to go on.
+    fn show(&mut self, elbo: f64) -> bool {
+        (self.settings.progress)(&Progress {
+            iteration: self.history.len(),
+            elbo,
+        })
+    }
+
+    /// Iterations left.
+    fn left(&self) -> usize {
+        self.settings
+            .max_iterations
+            .saturating_sub(self.history.len())
+    }
+}
+
+/// Where a number went wrong, in words.
+fn trace(elbo: &AnyElbo<'_>, z: &[f64]) -> String {
+    if z.is_empty() {
+        return "the expectation of a term overflowed: the guide became too wide".to_string();
+    }
+    (elbo.joint.blame(z))
+        .unwrap_or_else(|| "the log density or its gradient is not finite".to_string())
+}

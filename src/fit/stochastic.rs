@@ -1,0 +1,205 @@
+//! Maximising the ELBO over fresh noise in every step, by Adam with the sticking-the-landing estimator and tail averaging.
+//!
+//! For guides with more columns in a row of S than there can be fixed draws. All terms are taken over the draws, also those with
+//! a closed form, because here they must cancel: the estimator E[∇_path (log p(z) − log q(z))], with q's own parameters held fixed in
+//! log q (Roeder, Wu & Duvenaud 2017), has no variance at all where q is right, draw by draw, as long as log p is whole.
+
+use super::Ending;
+use super::Run;
+use super::start::Start;
+use super::whitened::Whitened;
+use crate::guide::Gaussian;
+use crate::guide::Guide;
+use crate::guide::noise::Noise;
+use crate::joint::Evaluator;
+
+/// Draws in a step: antithetic pairs.
+const PAIRS: usize = 4;
+
+/// Steps in a window; its iterates are averaged.
+const WINDOW: usize = 50;
+
+/// The first learning rate, in posterior sds per step, and the last.
+const RATES: (f64, f64) = (0.05, 0.004);
+
+/// Maximises from a start.
+pub(super) fn maximise(run: &mut Run<'_, '_>, start: &Start, seed: u32) -> (Gaussian, Ending) {
+    let guide = run.elbo.guide;
+    let mut base = start.gaussian(run.elbo);
+    // Begin inside the posterior: too wide a draw of a curved density has enormous gradients.
+    base.scale.iter_mut().for_each(|s| *s *= 0.3);
+    let view = Whitened::new(guide, base, start.metric.clone());
+    let mut estimate = Estimate::new(run, &view);
+    let mut adam = Adam::new(view.len());
+    let mut x = vec![0.0; view.len()];
+    let mut rate = RATES.0;
+    let mut last: Option<Window> = None;
+    let mut step = 0_u32;
+    loop {
+        let mut window = Window::new(view.len());
+        for _ in 0..WINDOW {
+            let noise = Noise::paired(guide, PAIRS, seed.wrapping_add(step));
+            step += 1;
+            let mut gradient = vec![0.0; view.len()];
+            let value = estimate.evaluate(&x, &noise, &mut gradient);
+            if !value.is_finite() || gradient.iter().any(|g| !g.is_finite()) {
+                // Half the way back to the last average, and smaller steps.
+                rate *= 0.5;
+                adam = Adam::new(view.len());
+                let Some(last) = last.as_ref().filter(|_| rate > 1e-3 * RATES.1) else {
+                    return (view.gaussian(&x), Ending::NotFinite(estimate.z.clone()));
+                };
+                for (x, mean) in x.iter_mut().zip(&last.mean) {
+                    *x = 0.5 * (*x + mean);
+                }
+                continue;
+            }
+            adam.step(&gradient, rate, &mut x);
+            window.add(&x, value);
+            if !run.tell(value) {
+                return (view.gaussian(&x), Ending::Interrupted);
+            }
+            if run.left() == 0 {
+                return (view.gaussian(&window.mean), Ending::Spent);
+            }
+        }
+        // A plateau: the average value no longer rises by more than its noise.
+        let flat = (last.as_ref()).is_some_and(|last| {
+            let error = (window.variance() + last.variance()).sqrt() / (WINDOW as f64).sqrt();
+            window.value - last.value < 2.0 * error
+        });
+        if flat && rate <= RATES.1 {
+            let last = last.unwrap_or_else(|| Window::new(view.len()));
+            let mean: Vec<f64> = (window.mean.iter().zip(&last.mean))
+                .map(|(a, b)| 0.5 * (a + b))
+                .collect();
+            return (view.gaussian(&mean), Ending::Converged);
+        }
+        if flat {
+            rate *= 0.4;
+            x.clone_from(&window.mean);
+            last = None;
+        } else {
+            last = Some(window);
+        }
+    }
+}
+
+/// The estimator with its memory.
+struct Estimate<'a> {
+    view: &'a Whitened<'a>,
+    guide: &'a Guide,
+    evaluator: Box<dyn Evaluator + 'a>,
+    z: Vec<f64>,
+    slope: Vec<f64>,
+}
+
+impl<'a> Estimate<'a> {
+    fn new(run: &Run<'a, '_>, view: &'a Whitened<'a>) -> Estimate<'a> {
+        let dim = run.elbo.guide.dim();
+        let all = vec![true; run.elbo.terms.len()];
+        Estimate {
+            view,
+            guide: run.elbo.guide,
+            evaluator: run.elbo.joint.evaluator(&all),
+            z: vec![0.0; dim],
+            slope: vec![0.0; dim],
+        }
+    }
+
+    /// The mean of log p − log q over the draws, and its path gradient in `x`.
+    fn evaluate(&mut self, x: &[f64], noise: &Noise, out: &mut [f64]) -> f64 {
+        let guide = self.guide;
+        let q = self.view.gaussian(x);
+        let weight = 1.0 / noise.count() as f64;
+        let mut value = 0.0;
+        let mut gradient = Gaussian {
+            mean: vec![0.0; guide.dim()],
+            scale: vec![0.0; guide.pattern().len()],
+        };
+        for epsilon in noise.draws() {
+            guide.draw(&q, epsilon, &mut self.z);
+            let log_p = self.evaluator.gradient(&self.z, &mut self.slope);
+            value += weight * (log_p - guide.log_density(&q, epsilon));
+            if !value.is_finite() {
+                return value;
+            }
+            // −∇ log q(z) = S⁻ᵀ ε.
+            let mut score = epsilon.to_vec();
+            guide.pattern().solve_transposed(&q.scale, &mut score);
+            for (r, slope) in self.slope.iter_mut().enumerate() {
+                if guide.pattern().spreads(r) {
+                    *slope += score[r];
+                }
+                gradient.mean[r] += weight * *slope;
+            }
+            (guide.pattern()).add_outer(weight, &self.slope, epsilon, &mut gradient.scale);
+        }
+        self.view.pull(x, &gradient, out);
+        value
+    }
+}
+
+/// Averages over a window.
+struct Window {
+    count: f64,
+    mean: Vec<f64>,
+    value: f64,
+    squares: f64,
+}
+
+impl Window {
+    fn new(len: usize) -> Window {
+        Window {
+            count: 0.0,
+            mean: vec![0.0; len],
+            value: 0.0,
+            squares: 0.0,
+        }
+    }
+
+    fn add(&mut self, x: &[f64], value: f64) {
+        self.count += 1.0;
+        for (mean, x) in self.mean.iter_mut().zip(x) {
+            *mean += (x - *mean) / self.count;
+        }
+        let before = value - self.value;
+        self.value += before / self.count;
+        self.squares += before * (value - self.value);
+    }
+
+    fn variance(&self) -> f64 {
+        self.squares / (self.count - 1.0).max(1.0)
+    }
+}
+
+/// Adam (Kingma & Ba 2015) going uphill.
+struct Adam {
+    first: Vec<f64>,
+    second: Vec<f64>,
+    steps: i32,
+}
+
+impl Adam {
+    fn new(len: usize) -> Adam {
+        Adam {
+            first: vec![0.0; len],
+            second: vec![0.0; len],
+            steps: 0,
+        }
+    }
+
+    fn step(&mut self, gradient: &[f64], rate: f64, x: &mut [f64]) {
+        const DECAY: (f64, f64) = (0.9, 0.99);
+        self.steps += 1;
+        let (c1, c2) = (
+            1.0 - DECAY.0.powi(self.steps),
+            1.0 - DECAY.1.powi(self.steps),
+        );
+        for (i, g) in gradient.iter().enumerate() {
+            self.first[i] += (1.0 - DECAY.0) * (g - self.first[i]);
+            self.second[i] += (1.0 - DECAY.1) * (g * g - self.second[i]);
+            x[i] += rate * (self.first[i] / c1) / ((self.second[i] / c2).sqrt() + 1e-8);
+        }
+    }
+}

@@ -1,0 +1,185 @@
+//! From the plates and the `guide` block to the pattern of S and its factors.
+
+use super::Factor;
+use super::Guide;
+use super::GuideSpec;
+use super::full_rank;
+use super::mean_field;
+use super::pattern::Pattern;
+use super::point;
+use super::structured;
+use super::structured::Block;
+use crate::joint::LogDensity;
+use crate::joint::Site;
+use crate::problem::Code;
+use crate::problem::Problem;
+use crate::problem::Problems;
+use crate::typed::GuideFamily;
+use crate::typed::GuideRule;
+use crate::typed::GuideTarget;
+
+/// The largest number of values of S: 400 MB with what the optimiser keeps of it.
+const MOST_PARAMS: usize = 5_000_000;
+
+/// The largest number of Hessian products for one look at the curvature.
+const MOST_PROBES: usize = 300;
+
+/// Derives the guide of a log density: from its plates, its own rules, and what is asked for beside them.
+pub fn derive<D: LogDensity + ?Sized>(density: &D, spec: &GuideSpec) -> Result<Guide, Problems> {
+    let sites = density.sites();
+    let rules = density.guide_rules();
+    let default = spec
+        .default
+        .or_else(|| rule(rules, |t| t == GuideTarget::Default))
+        .unwrap_or(GuideFamily::Structured);
+    let families: Vec<GuideFamily> = sites
+        .iter()
+        .map(|site| {
+            rule(rules, |t| t == GuideTarget::Latent(site.latent))
+                .or_else(|| rule(rules, |t| t == GuideTarget::Plate(site.plate)))
+                .unwrap_or(default)
+        })
+        .collect();
+    let members = |family| {
+        (sites.iter().zip(&families))
+            .filter(move |(_, f)| **f == family)
+            .map(|(site, _)| site)
+    };
+
+    let blocks = structured::blocks(sites, |s| families[s] == GuideFamily::Structured);
+    let dense: usize = members(GuideFamily::FullRank)
+        .map(|s| s.width * s.len)
+        .sum();
+    let size = dense * (dense + 1) / 2 + blocks_size(&blocks, sites);
+    if size > MOST_PARAMS {
+        return Err(too_large(size, default, rules).into());
+    }
+
+    let mut rows = full_rank::rows(members(GuideFamily::FullRank));
+    let last = rows.last().map(|(r, _)| *r);
+    for block in &blocks {
+        rows.extend(block.rows(sites, last.filter(|_| below_dense(block, sites, &families))));
+    }
+    rows.extend(members(GuideFamily::MeanField).flat_map(mean_field::rows));
+    rows.extend(members(GuideFamily::Point).flat_map(|_| point::rows()));
+    let pattern = Pattern::new(density.dim(), &rows);
+    let factors = (0..sites.len())
+        .map(|s| factor(s, sites, &families, &blocks, &pattern))
+        .collect();
+    let (curvature, probes) = curvature(sites, density.dim());
+    Ok(Guide {
+        factors,
+        pattern,
+        curvature,
+        probes,
+    })
+}
+
+/// The family that the last fitting rule asks for.
+fn rule(rules: &[GuideRule], fits: impl Fn(GuideTarget) -> bool) -> Option<GuideFamily> {
+    rules
+        .iter()
+        .rev()
+        .find(|r| fits(r.target))
+        .map(|r| r.family)
+}
+
+/// Whether a structured block lies below a site of the dense block.
+fn below_dense(block: &Block, sites: &[Site], families: &[GuideFamily]) -> bool {
+    (block.sites.iter())
+        .flat_map(|s| &sites[*s].above)
+        .any(|a| families[a.site] == GuideFamily::FullRank)
+}
+
+fn factor(
+    site: usize,
+    sites: &[Site],
+    families: &[GuideFamily],
+    blocks: &[Block],
+    pattern: &Pattern,
+) -> Factor {
+    let family = families[site];
+    let dense = |before: usize| -> Vec<usize> {
+        (0..before)
+            .filter(|s| families[*s] == GuideFamily::FullRank)
+            .collect()
+    };
+    let given = match family {
+        GuideFamily::MeanField | GuideFamily::Point => Vec::new(),
+        GuideFamily::FullRank => dense(site),
+        GuideFamily::Structured => {
+            let block = blocks
+                .iter()
+                .find(|b| b.sites.contains(&site))
+                .expect("invariant: every structured site is in a block");
+            let mut given: Vec<usize> = block.given.iter().map(|a| a.site).collect();
+            if below_dense(block, sites, families) {
+                given.extend(dense(sites.len()));
+            }
+            given.extend(block.sites.iter().filter(|s| **s < site));
+            given.sort_unstable();
+            given
+        }
+    };
+    let own = structured::coordinates(&sites[site]);
+    let (from, to) = (own.start as usize, own.end as usize);
+    Factor {
+        site,
+        family,
+        given,
+        params: (from..to).map(|r| 1 + pattern.row(r).len()).sum(),
+        coordinates: (from, to),
+    }
+}
+
+/// The pattern of the log density's curvature, and the coordinates that one Hessian product can probe together.
+fn curvature(sites: &[Site], dim: usize) -> (Pattern, Vec<Vec<u32>>) {
+    let blocks = structured::blocks(sites, |_| true);
+    let probes: usize = blocks.iter().map(|b| b.widths(sites).0).sum();
+    if probes > MOST_PROBES || blocks_size(&blocks, sites) > MOST_PARAMS {
+        let diagonal: Vec<(u32, Vec<u32>)> = sites.iter().flat_map(mean_field::rows).collect();
+        return (Pattern::new(dim, &diagonal), Vec::new());
+    }
+    let rows: Vec<(u32, Vec<u32>)> = (blocks.iter()).flat_map(|b| b.rows(sites, None)).collect();
+    let mut probes = Vec::new();
+    for block in &blocks {
+        let elements: Vec<Vec<u32>> = (0..block.len(sites))
+            .map(|i| block.element(sites, i))
+            .collect();
+        for k in 0..block.widths(sites).0 {
+            probes.push(elements.iter().map(|e| e[k]).collect());
+        }
+    }
+    (Pattern::new(dim, &rows), probes)
+}
+
+/// The number of values of S in these blocks.
+fn blocks_size(blocks: &[Block], sites: &[Site]) -> usize {
+    blocks
+        .iter()
+        .map(|b| {
+            let (own, given) = b.widths(sites);
+            b.len(sites) * (own * given + own * (own + 1) / 2)
+        })
+        .sum()
+}
+
+fn too_large(size: usize, default: GuideFamily, rules: &[GuideRule]) -> Problem {
+    let message = format!(
+        "the guide would have {size} parameters, and more than {MOST_PARAMS} are not supported"
+    );
+    let dense = match default {
+        GuideFamily::FullRank => GuideFamily::FullRank,
+        GuideFamily::Structured | GuideFamily::MeanField | GuideFamily::Point => {
+            GuideFamily::Structured
+        }
+    };
+    let rule = rules.iter().find(|r| {
+        r.family == GuideFamily::FullRank || (r.family == dense && r.target == GuideTarget::Default)
+    });
+    match rule {
+        Some(rule) => Problem::at(Code::GuideTooLarge, rule.span, message),
+        None => Problem::nowhere(Code::GuideTooLarge, message),
+    }
+    .hint("add `guide { NAME: mean_field }` for the largest variables")
+}

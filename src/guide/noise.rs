@@ -1,0 +1,139 @@
+//! Noise ε for draws z = μ + S ε: scrambled Sobol points through the normal quantile, made to have exact moments.
+
+use super::Guide;
+use super::pattern::Pattern;
+use crate::num::special;
+use sobol_burley::NUM_DIMENSIONS;
+
+/// Noise for a number of draws: one number for each coordinate of each draw.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Noise {
+    dim: usize,
+    count: usize,
+    values: Vec<f64>,
+}
+
+impl Noise {
+    /// Noise for the point μ alone: one draw of zeros.
+    pub fn none(dim: usize) -> Noise {
+        Noise {
+            dim,
+            count: 1,
+            values: vec![0.0; dim],
+        }
+    }
+
+    /// `2 · pairs` draws for a fit: draws `n` and `n + pairs` are each other's negatives (so every odd moment is 0), and each
+    /// coordinate has variance 1 and covariance 0 with all coordinates that its row of [`Guide::coupling`] names.
+    ///
+    /// Then E of any polynomial of third degree in a coordinate and those that it is coupled with is exact, up to the covariances
+    /// between crossed plates, which no choice of the coordinate's own noise can mend. A row with more columns than there are pairs
+    /// is only scaled to variance 1.
+    pub fn paired(guide: &Guide, pairs: usize, seed: u32) -> Noise {
+        Noise::white(guide.pattern(), guide.coupling(), pairs, seed)
+    }
+
+    /// The same for a pattern and the pattern along whose rows to whiten.
+    pub(crate) fn white(pattern: &Pattern, coupling: &Pattern, pairs: usize, seed: u32) -> Noise {
+        let dim = pattern.dim();
+        let mut columns = sobol(pattern, pairs, seed);
+        for r in coupling.order().filter(|r| pattern.spreads(*r)) {
+            let mut own = std::mem::take(&mut columns[r]);
+            let row = coupling.columns(r);
+            let before = if row.len() <= pairs {
+                &row[..row.len() - 1]
+            } else {
+                &[]
+            };
+            // Once is exact if the columns are orthogonal; those of crossed plates are nearly so, and rounding asks for a second time.
+            for _ in 0..2 {
+                for c in before {
+                    // Empty for a coordinate without spread.
+                    let other = &columns[*c as usize];
+                    let share = dot(&own, other) / pairs as f64;
+                    for (x, o) in own.iter_mut().zip(other) {
+                        *x -= share * o;
+                    }
+                }
+            }
+            let size = (dot(&own, &own) / pairs as f64).sqrt();
+            own.iter_mut().for_each(|x| *x /= size);
+            columns[r] = own;
+        }
+        let mut noise = Noise::transposed(&columns, dim, pairs);
+        noise.count *= 2;
+        noise.values.extend_from_within(..);
+        noise.values[pairs * dim..]
+            .iter_mut()
+            .for_each(|x| *x = -*x);
+        noise
+    }
+
+    /// `count` draws for a summary or for importance weights: each coordinate has mean 0 and variance 1 exactly.
+    pub fn scattered(pattern: &Pattern, count: usize, seed: u32) -> Noise {
+        let mut columns = sobol(pattern, count, seed);
+        for column in columns.iter_mut().filter(|c| !c.is_empty()) {
+            let mean = column.iter().sum::<f64>() / count as f64;
+            column.iter_mut().for_each(|x| *x -= mean);
+            let sd = (dot(column, column) / count as f64).sqrt();
+            column.iter_mut().for_each(|x| *x /= sd);
+        }
+        Noise::transposed(&columns, pattern.dim(), count)
+    }
+
+    /// The number of draws.
+    pub fn count(&self) -> usize {
+        self.count
+    }
+
+    /// The noise of each draw.
+    pub fn draws(&self) -> impl Iterator<Item = &[f64]> {
+        (0..self.count).map(|n| &self.values[n * self.dim..(n + 1) * self.dim])
+    }
+
+    fn transposed(columns: &[Vec<f64>], dim: usize, count: usize) -> Noise {
+        let mut values = vec![0.0; dim * count];
+        for (r, column) in columns.iter().enumerate() {
+            for (n, x) in column.iter().enumerate() {
+                values[n * dim + r] = *x;
+            }
+        }
+        Noise { dim, count, values }
+    }
+}
+
+/// Standard normal points, one column for each coordinate with spread (an empty one for the others).
+///
+/// The leading coordinates whose rows are dense (the globals) share one Sobol sequence of as many dimensions; each other coordinate
+/// has a one-dimensional sequence shuffled by its own seed, independent of the others.
+fn sobol(pattern: &Pattern, count: usize, seed: u32) -> Vec<Vec<f64>> {
+    let mut columns = vec![Vec::new(); pattern.dim()];
+    for (place, r) in pattern.order().enumerate() {
+        let dense = pattern.columns(r).len() == place + 1 && place < NUM_DIMENSIONS as usize;
+        let (dimension, seed) = if dense {
+            (place as u32, seed)
+        } else {
+            (0, hash(seed, r as u32))
+        };
+        columns[r] = (0..count as u32)
+            .map(|n| {
+                // Points are multiples of 2⁻²⁴ in [0, 1): half a step keeps them off the ends.
+                let u = f64::from(sobol_burley::sample(n, dimension, seed)) + 0.5_f64.powi(25);
+                special::normal_quantile(u)
+            })
+            .collect();
+    }
+    columns
+}
+
+/// A seed for coordinate `r` (the finaliser of MurmurHash3 over both numbers).
+fn hash(seed: u32, r: u32) -> u32 {
+    let mut h = seed ^ (r + 1).wrapping_mul(0x9e37_79b9);
+    h = (h ^ (h >> 16)).wrapping_mul(0x85eb_ca6b);
+    h = (h ^ (h >> 13)).wrapping_mul(0xc2b2_ae35);
+    h ^ (h >> 16)
+}
+
+fn dot(a: &[f64], b: &[f64]) -> f64 {
+    a.iter().zip(b).map(|(a, b)| a * b).sum()
+}

@@ -1,0 +1,177 @@
+//! What inference asks of a log density: its sites, its terms, and gradients; [`Joint`] is one, and any other will do.
+
+use super::Joint;
+use super::Site;
+use super::Term;
+use crate::num::Dual;
+use crate::shape::PlateId;
+use crate::tape::Tape;
+use crate::tape::Workspace;
+use crate::typed::GuideRule;
+use std::fmt::Debug;
+
+/// A log density over unconstrained coordinates, as a sum of terms.
+pub trait LogDensity: Debug {
+    /// The latent variables' places among the coordinates; they cover them, in this order.
+    fn sites(&self) -> &[Site];
+
+    /// The terms that add up to the log density.
+    fn terms(&self) -> &[Term];
+
+    /// The means of computing the terms for which `keep` holds (one flag for each of [`LogDensity::terms`]).
+    fn evaluator(&self, keep: &[bool]) -> Box<dyn Evaluator + '_>;
+
+    /// The guide families asked for by name.
+    fn guide_rules(&self) -> &[GuideRule] {
+        &[]
+    }
+
+    /// Why the log density is not finite at `z`, in words.
+    fn blame(&self, _z: &[f64]) -> Option<String> {
+        None
+    }
+
+    /// The number of coordinates.
+    fn dim(&self) -> usize {
+        self.sites().iter().map(|s| s.width * s.len).sum()
+    }
+}
+
+/// Computes terms of a log density; it owns the memory that a run needs.
+pub trait Evaluator {
+    /// The sum of the kept terms at `z` and, written over `gradient`, its gradient. A point without density gives −∞ or NaN.
+    fn gradient(&mut self, z: &[f64], gradient: &mut [f64]) -> f64;
+
+    /// The sum of the kept terms at `z`. By default with the gradient, which is thrown away.
+    fn value(&mut self, z: &[f64]) -> f64 {
+        self.gradient(z, &mut vec![0.0; z.len()])
+    }
+
+    /// The value of each kept term at the last point, in their order.
+    fn terms(&self) -> &[f64];
+
+    /// Writes the Hessian at `z` times `v` over `product`. By default from central differences of the gradient.
+    fn hessian_product(&mut self, z: &[f64], v: &[f64], product: &mut [f64]) {
+        let reach = z.iter().zip(v).filter(|(_, v)| **v != 0.0);
+        let scale = reach.fold(1.0_f64, |scale, (z, _)| scale.max(z.abs()));
+        let step = f64::EPSILON.cbrt() * scale / v.iter().fold(0.0_f64, |m, v| m.max(v.abs()));
+        let mut back = vec![0.0; z.len()];
+        let at = |h: f64| -> Vec<f64> { z.iter().zip(v).map(|(z, v)| z + h * v).collect() };
+        self.gradient(&at(step), product);
+        self.gradient(&at(-step), &mut back);
+        for (p, b) in product.iter_mut().zip(&back) {
+            *p = (*p - b) / (2.0 * step);
+        }
+    }
+}
+
+impl LogDensity for Joint {
+    fn sites(&self) -> &[Site] {
+        &self.sites
+    }
+
+    fn terms(&self) -> &[Term] {
+        &self.terms
+    }
+
+    fn evaluator(&self, keep: &[bool]) -> Box<dyn Evaluator + '_> {
+        Box::new(TapeEvaluator::new(self.density.restrict(keep)))
+    }
+
+    fn guide_rules(&self) -> &[GuideRule] {
+        self.model.typed().guide()
+    }
+
+    fn blame(&self, z: &[f64]) -> Option<String> {
+        let blame = self.density.blame(z)?;
+        let (line, _) = self.model.typed().source().line_column(blame.span.start);
+        let mut text = format!("{} is {} in line {line}", blame.text, blame.value);
+        let within = |t: &&Term| t.span.start <= blame.span.start && blame.span.end <= t.span.end;
+        if let Some(term) = self.terms.iter().find(within) {
+            text.push_str(&format!(" (`{}`)", term.name));
+        }
+        let place = self.place(blame.plate, blame.element);
+        if !place.is_empty() {
+            text.push_str(&format!(", at {place}"));
+        }
+        Some(text)
+    }
+}
+
+impl Joint {
+    /// An element of a plate in words, with the elements of other plates that it lies in: `school 3, county AITKIN`.
+    fn place(&self, plate: PlateId, element: usize) -> String {
+        let plates = self.model.typed().plates();
+        // Plates that only the tape has are those of pairs for an aggregate.
+        if plate == PlateId::TOP || plate.index() >= plates.len() {
+            return String::new();
+        }
+        let bound = self.model.plate(plate);
+        let name = |id: PlateId, i: usize| {
+            format!(
+                "{} {}",
+                plates[id.index()].name,
+                self.model.plate(id).labels.get(i)
+            )
+        };
+        std::iter::once(name(plate, element))
+            .chain(
+                (bound.above.iter().rev())
+                    .filter(|(id, _)| **id != plate && **id != PlateId::TOP)
+                    .map(|(id, index)| name(*id, index[element] as usize)),
+            )
+            .collect::<Vec<_>>()
+            .join(", ")
+    }
+}
+
+/// A tape with its memory.
+struct TapeEvaluator {
+    tape: Tape,
+    plain: Workspace<f64>,
+    dual: Option<Workspace<Dual>>,
+    input: Vec<Dual>,
+    output: Vec<Dual>,
+}
+
+impl TapeEvaluator {
+    fn new(tape: Tape) -> TapeEvaluator {
+        TapeEvaluator {
+            plain: tape.workspace(),
+            dual: None,
+            input: Vec::new(),
+            output: Vec::new(),
+            tape,
+        }
+    }
+}
+
+impl Evaluator for TapeEvaluator {
+    fn gradient(&mut self, z: &[f64], gradient: &mut [f64]) -> f64 {
+        self.tape.gradient(z, &mut self.plain, gradient)
+    }
+
+    fn value(&mut self, z: &[f64]) -> f64 {
+        self.tape.value(z, &mut self.plain)
+    }
+
+    fn terms(&self) -> &[f64] {
+        self.plain.terms()
+    }
+
+    fn hessian_product(&mut self, z: &[f64], v: &[f64], product: &mut [f64]) {
+        let dual = self.dual.get_or_insert_with(|| self.tape.workspace());
+        self.input.clear();
+        (self.input).extend(
+            z.iter()
+                .zip(v)
+                .map(|(&value, &tangent)| Dual { value, tangent }),
+        );
+        self.output.clear();
+        self.output.resize(z.len(), Dual::default());
+        self.tape.gradient(&self.input, dual, &mut self.output);
+        for (p, d) in product.iter_mut().zip(&self.output) {
+            *p = d.tangent;
+        }
+    }
+}

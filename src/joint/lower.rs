@@ -1,0 +1,237 @@
+//! Lowering: plates, columns and latent variables to nodes, statements to terms.
+
+use super::Above;
+use super::Element;
+use super::Joint;
+use super::Quantity;
+use super::Site;
+use super::start;
+use super::transform;
+use crate::model::Model;
+use crate::shape::Event;
+use crate::shape::PlateId;
+use crate::tape::Builder;
+use crate::tape::NodeId;
+use crate::tape::Reduce;
+use crate::typed::ColumnId;
+use crate::typed::DefinitionId;
+use crate::typed::LatentId;
+use crate::typed::PlateSource;
+use crate::typed::Typed;
+use smallvec::SmallVec;
+use std::collections::HashMap;
+use std::sync::Arc;
+
+/// The dimensions of an event, as numbers.
+pub(super) type Dims = SmallVec<[usize; 2]>;
+
+/// A model on its way to nodes.
+pub(super) struct Lowering<'a> {
+    pub model: &'a Model,
+    pub typed: &'a Typed,
+    pub builder: Builder,
+    /// The site of each latent variable.
+    pub site_of: HashMap<LatentId, usize>,
+    /// The unconstrained coordinates of each site.
+    pub inputs: Vec<NodeId>,
+    /// The natural value and the log Jacobian of each latent variable met so far.
+    pub latents: HashMap<LatentId, transform::Natural>,
+    pub definitions: HashMap<DefinitionId, NodeId>,
+    pub columns: HashMap<ColumnId, NodeId>,
+    /// The plates of pairs of elements of two plates, made for aggregates.
+    pub pairs: HashMap<(PlateId, PlateId), PlateId>,
+}
+
+/// Lowers a bound model.
+pub fn lower(model: &Arc<Model>) -> Joint {
+    let typed = model.typed();
+    let mut lowering = Lowering {
+        model,
+        typed,
+        builder: Builder::new(),
+        site_of: HashMap::new(),
+        inputs: Vec::new(),
+        latents: HashMap::new(),
+        definitions: HashMap::new(),
+        columns: HashMap::new(),
+        pairs: HashMap::new(),
+    };
+    for plate in model.plates().iter().skip(1) {
+        lowering.builder.plate(plate.len(), plate.above.clone());
+    }
+    let mut sites = lowering.sites();
+    let mut terms = Vec::new();
+    let mut nodes = Vec::new();
+    let mut conditions = Vec::new();
+    for statement in typed.statements() {
+        let (term, node, condition) = lowering.statement(statement);
+        terms.push(term);
+        nodes.push(node);
+        conditions.extend(condition);
+    }
+    start::set(&lowering, &mut sites);
+    let (mut quantities, mut on_request, mut outputs) = (Vec::new(), Vec::new(), Vec::new());
+    for (quantity, node, by_default) in lowering.quantities() {
+        if by_default {
+            quantities.push(quantity);
+            outputs.push(node);
+        } else {
+            on_request.push((quantity, node));
+        }
+    }
+    let builder = lowering.builder;
+    Joint {
+        model: Arc::clone(model),
+        density: builder.tape(&nodes, &[]),
+        natural: builder.tape(&[], &outputs),
+        sites,
+        terms,
+        quantities,
+        on_request,
+        conditions,
+        builder,
+    }
+}
+
+impl Lowering<'_> {
+    /// The numbers of dimensions.
+    pub fn dims(&self, event: &Event) -> Dims {
+        event.iter().map(|dim| self.model.dim(*dim)).collect()
+    }
+
+    /// Gives every latent variable its coordinates: plate by plate, outer plates first.
+    fn sites(&mut self) -> Vec<Site> {
+        let typed = self.typed;
+        let mut order: Vec<LatentId> = (0..typed.latents().len())
+            .map(|i| LatentId(i as u32))
+            .collect();
+        order.sort_by_key(|id| typed.latents()[id.index()].plate);
+        let mut sites: Vec<Site> = Vec::new();
+        for id in order {
+            let latent = &typed.latents()[id.index()];
+            let dims = self.dims(&latent.event);
+            let width = transform::unconstrained(latent, &dims);
+            let offset = self.builder.dim();
+            self.builder.at(latent.span);
+            let input = self.builder.input(latent.plate, width);
+            let len = self.builder.len_of(latent.plate);
+            let above = sites
+                .iter()
+                .enumerate()
+                .filter(|(_, site)| typed.determines(latent.plate, site.plate))
+                .map(|(place, site)| Above {
+                    site: place,
+                    element: if site.plate == PlateId::TOP {
+                        Element::Top
+                    } else if site.plate == latent.plate {
+                        Element::Same
+                    } else {
+                        let map = self.builder.above(latent.plate, site.plate);
+                        Element::Map(Arc::clone(
+                            map.expect("a bound plate knows what it determines"),
+                        ))
+                    },
+                })
+                .collect();
+            self.site_of.insert(id, sites.len());
+            self.inputs.push(input);
+            sites.push(Site {
+                latent: id,
+                name: latent.name.clone(),
+                plate: latent.plate,
+                offset,
+                len,
+                width,
+                above,
+                start: vec![0.0; width * len],
+            });
+        }
+        sites
+    }
+
+    /// What is reported: latent variables and definitions in the order of their plates; and whether by default.
+    fn quantities(&mut self) -> Vec<(Quantity, NodeId, bool)> {
+        let typed = self.typed;
+        let mut list = Vec::new();
+        for (i, latent) in typed.latents().iter().enumerate() {
+            let node = self.latent(LatentId(i as u32)).value;
+            list.push((
+                latent.name.clone(),
+                latent.plate,
+                self.dims(&latent.event),
+                node,
+                true,
+            ));
+        }
+        for (i, definition) in typed.definitions().iter().enumerate() {
+            let node = self.definition(DefinitionId(i as u32));
+            let event = self.dims(&typed.expr(definition.value).event);
+            list.push((
+                definition.name.clone(),
+                definition.plate,
+                event,
+                node,
+                false,
+            ));
+        }
+        list.sort_by_key(|(_, plate, ..)| *plate);
+        list.into_iter()
+            .map(|(name, plate, event, node, latent)| {
+                let node = self.builder.lift(node, plate);
+                let rows = matches!(typed.plates()[plate.index()].source, PlateSource::Rows(_));
+                let quantity = Quantity {
+                    name,
+                    plate,
+                    len: self.builder.len_of(plate),
+                    event: event.to_vec(),
+                    latent,
+                };
+                (quantity, node, latent || !rows)
+            })
+            .collect()
+    }
+
+    /// The natural value and log Jacobian of a latent variable.
+    pub fn latent(&mut self, id: LatentId) -> transform::Natural {
+        if let Some(known) = self.latents.get(&id) {
+            return *known;
+        }
+        let natural = self.transform(id);
+        self.latents.insert(id, natural);
+        natural
+    }
+
+    /// The value of a definition, in the plate over which it varies.
+    pub fn definition(&mut self, id: DefinitionId) -> NodeId {
+        if let Some(known) = self.definitions.get(&id) {
+            return *known;
+        }
+        let definition = &self.typed.definitions()[id.index()];
+        let before = self.builder.set_within(definition.plate);
+        let node = self.expr(definition.value, definition.plate);
+        self.builder.set_within(before);
+        self.definitions.insert(id, node);
+        node
+    }
+
+    /// The values of a data column.
+    pub fn column(&mut self, id: ColumnId) -> NodeId {
+        if let Some(known) = self.columns.get(&id) {
+            return *known;
+        }
+        let (column, bound) = (&self.typed.columns()[id.index()], self.model.column(id));
+        let node = self
+            .builder
+            .data(column.plate, bound.width, Arc::clone(&bound.values));
+        self.columns.insert(id, node);
+        node
+    }
+
+    /// How many elements of a plate each element of `to` has, where `index` sends them.
+    pub fn count(&mut self, plate: PlateId, to: PlateId, index: crate::tape::Index) -> NodeId {
+        let ones = self
+            .builder
+            .data(plate, 1, vec![1.0; self.builder.len_of(plate)].into());
+        self.builder.reduce(Reduce::Sum, ones, to, index)
+    }
+}

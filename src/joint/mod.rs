@@ -1,0 +1,237 @@
+//! The joint log density of a bound model, as a tape over unconstrained coordinates: one term per statement.
+
+mod affine;
+mod aggregate;
+mod density;
+mod expr;
+mod index;
+mod log_density;
+mod lower;
+mod start;
+mod transform;
+
+use crate::dist::GaussianForm;
+use crate::model::Model;
+use crate::shape::PlateId;
+use crate::source::Span;
+use crate::tape::Builder;
+use crate::tape::NodeId;
+use crate::tape::Tape;
+use crate::typed::LatentId;
+pub use log_density::Evaluator;
+pub use log_density::LogDensity;
+pub use lower::lower;
+use std::sync::Arc;
+
+/// The log joint density of a model with its data.
+#[derive(Debug)]
+pub struct Joint {
+    pub(crate) model: Arc<Model>,
+    pub(crate) density: Tape,
+    pub(crate) natural: Tape,
+    pub(crate) sites: Vec<Site>,
+    pub(crate) terms: Vec<Term>,
+    pub(crate) quantities: Vec<Quantity>,
+    pub(crate) on_request: Vec<(Quantity, NodeId)>,
+    pub(crate) conditions: Vec<Condition>,
+    pub(crate) builder: Builder,
+}
+
+impl Joint {
+    /// The bound model.
+    pub fn model(&self) -> &Model {
+        &self.model
+    }
+
+    /// The log density of the unconstrained coordinates, Jacobians included: its terms are [`Joint::terms`], in that order.
+    pub fn density(&self) -> &Tape {
+        &self.density
+    }
+
+    /// What is reported, computed from the unconstrained coordinates: its outputs are [`Joint::quantities`], in that order.
+    pub fn natural(&self) -> &Tape {
+        &self.natural
+    }
+
+    /// The latent variables' places in the vector of unconstrained coordinates; they cover it, in this order.
+    pub fn sites(&self) -> &[Site] {
+        &self.sites
+    }
+
+    /// The terms of the log density.
+    pub fn terms(&self) -> &[Term] {
+        &self.terms
+    }
+
+    /// What is reported.
+    pub fn quantities(&self) -> &[Quantity] {
+        &self.quantities
+    }
+
+    /// What can be reported beside: definitions that live in `rows` plates.
+    pub fn on_request(&self) -> impl Iterator<Item = &Quantity> {
+        self.on_request.iter().map(|(quantity, _)| quantity)
+    }
+
+    /// The tape whose outputs are those [`Joint::on_request`] for which `wanted` holds.
+    pub fn requested(&self, wanted: impl Fn(&Quantity) -> bool) -> Tape {
+        let outputs: Vec<NodeId> = self
+            .on_request
+            .iter()
+            .filter(|(quantity, _)| wanted(quantity))
+            .map(|(_, node)| *node)
+            .collect();
+        self.builder.tape(&[], &outputs)
+    }
+
+    /// How many elements the statements with `where` count for.
+    pub fn conditions(&self) -> &[Condition] {
+        &self.conditions
+    }
+
+    /// The number of unconstrained coordinates.
+    pub fn dim(&self) -> usize {
+        self.sites.iter().map(|s| s.width * s.len).sum()
+    }
+}
+
+/// A latent variable's place among the unconstrained coordinates: coordinate `k` of element `i` stands at `offset + k * len + i`.
+#[derive(Clone, Debug)]
+pub struct Site {
+    /// The variable.
+    pub latent: LatentId,
+    /// Its name.
+    pub name: String,
+    /// Its plate.
+    pub plate: PlateId,
+    /// The first coordinate.
+    pub offset: usize,
+    /// Elements of its plate.
+    pub len: usize,
+    /// Unconstrained coordinates of one element.
+    pub width: usize,
+    /// The sites that it lies below or beside: all earlier ones in plates that its plate determines, in their order.
+    pub above: Vec<Above>,
+    /// A point to start from, on the unconstrained scale, for each of `width × len` coordinates in the same order.
+    pub start: Vec<f64>,
+}
+
+/// A site that another lies below or beside.
+#[derive(Clone, Debug)]
+pub struct Above {
+    /// Its place among the sites.
+    pub site: usize,
+    /// Which of its elements belongs to each element of the other.
+    pub element: Element,
+}
+
+/// Which element of a site belongs to an element of another.
+#[derive(Clone, Debug)]
+pub enum Element {
+    /// The only one: the site is at the top level.
+    Top,
+    /// The same one: both are in one plate.
+    Same,
+    /// The one that this gives.
+    Map(Arc<[u32]>),
+}
+
+/// A term of the log density.
+#[derive(Clone, Debug)]
+pub struct Term {
+    /// The name left of `~`, or `factor`.
+    pub name: String,
+    /// What it is in the ELBO.
+    pub kind: TermKind,
+    /// The plate that it is summed over.
+    pub plate: PlateId,
+    /// The statement in the text.
+    pub span: Span,
+    /// The form that was recognised in it.
+    pub form: TermForm,
+}
+
+/// What a term is in the ELBO.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum TermKind {
+    /// The log density of data: reconstruction.
+    Observed,
+    /// The prior of the site of this place: with that site's entropy a KL divergence.
+    Prior(usize),
+    /// A `factor`.
+    Factor,
+}
+
+/// A form in which a term's expectation under a Gaussian guide is known.
+#[derive(Clone, Debug)]
+pub enum TermForm {
+    /// None: its expectation is taken over draws.
+    General,
+    /// The sum of functions of one unconstrained coordinate each, all of its own site: one-dimensional quadrature.
+    Univariate,
+    /// A sum over rows of a closed form in Gaussian affine predictors.
+    Gaussian(Box<GaussianTerm>),
+}
+
+/// `Σ_j weight_j E[log density_j]`, for every row `j`, with affine predictors in the unconstrained coordinates.
+#[derive(Clone, Debug)]
+pub struct GaussianTerm {
+    /// Which closed form.
+    pub form: GaussianForm,
+    /// Rows.
+    pub rows: usize,
+    /// For Normal and LogNormal: the residual `x − mean` (`log x − mean`). For Poisson: the log rate.
+    pub predictor: Affine,
+    /// For Normal and LogNormal: the log of the sd. Empty for Poisson.
+    pub log_sd: Affine,
+    /// For Poisson: the counts; empty otherwise.
+    pub observed: Vec<f64>,
+    /// What is added to the density of each row: for LogNormal `−E log x` as an affine term, for a prior the log Jacobian.
+    pub offset: Affine,
+    /// The weight of each row (0 where the statement's condition does not hold); empty: all 1.
+    pub weight: Vec<f64>,
+}
+
+/// `constant_j + Σ_t coefficient_tj · z[coordinate_tj]`, for every row `j`.
+#[derive(Clone, Debug, Default)]
+pub struct Affine {
+    /// One number per row, or a single one for all, or none for zero.
+    pub constant: Vec<f64>,
+    /// The summands.
+    pub terms: Vec<AffineTerm>,
+}
+
+/// One summand of an affine predictor.
+#[derive(Clone, Debug)]
+pub struct AffineTerm {
+    /// The coordinate in each row, or a single one for all rows.
+    pub coordinate: Vec<u32>,
+    /// The coefficient in each row, or a single one for all rows.
+    pub coefficient: Vec<f64>,
+}
+
+/// What a statement's `where` lets through.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Condition {
+    /// The name left of `~`.
+    pub name: String,
+    /// Elements for which it counts.
+    pub counted: usize,
+    /// Elements in all.
+    pub elements: usize,
+}
+
+/// Something that is reported with the posterior: a latent variable or a definition, on its natural scale.
+#[derive(Clone, Debug)]
+pub struct Quantity {
+    /// Its name.
+    pub name: String,
+    /// Its plate.
+    pub plate: PlateId,
+    /// Its elements.
+    pub len: usize,
+    /// Its event's dimensions; component `k` (row-major) of element `i` is output `k * len + i`.
+    pub event: Vec<usize>,
+    /// Whether it is a latent variable (else a definition).
+    pub latent: bool,
+}

@@ -1,0 +1,241 @@
+//! The tape against loops written by hand and against differences.
+
+use hvi::num::Dual;
+use hvi::shape::PlateId;
+use hvi::tape::Builder;
+use hvi::tape::NodeId;
+use hvi::tape::Reduce;
+use hvi::tape::Tape;
+use hvi::tape::elementwise::ADD;
+use hvi::tape::elementwise::EXP;
+use hvi::tape::elementwise::LOG;
+use hvi::tape::elementwise::MUL;
+use hvi::tape::elementwise::SELECT;
+use hvi::tape::elementwise::SUB;
+use indexmap::IndexMap;
+use std::sync::Arc;
+
+/// Groups with rows: a row's group is its number modulo the number of groups.
+struct Plates {
+    builder: Builder,
+    group: PlateId,
+    row: PlateId,
+}
+
+fn plates(groups: usize, rows: usize) -> Plates {
+    let mut builder = Builder::new();
+    let group = builder.plate(groups, IndexMap::new());
+    let index: Arc<[u32]> = (0..rows).map(|i| (i % groups) as u32).collect();
+    let row = builder.plate(rows, IndexMap::from([(group, index)]));
+    Plates {
+        builder,
+        group,
+        row,
+    }
+}
+
+fn column(n: usize) -> Arc<[f64]> {
+    (0..n)
+        .map(|i| ((i * 37 % 101) as f64 / 50.0) - 1.0)
+        .collect()
+}
+
+fn point(dim: usize) -> Vec<f64> {
+    (0..dim)
+        .map(|k| 0.3 + 0.2 * ((k * 7 % 11) as f64 - 5.0) / 5.0)
+        .collect()
+}
+
+fn gradient(tape: &Tape, z: &[f64]) -> (f64, Vec<f64>) {
+    let mut gradient = vec![0.0; tape.dim()];
+    let mut workspace = tape.workspace::<f64>();
+    let value = tape.gradient(z, &mut workspace, &mut gradient);
+    assert_eq!(
+        value,
+        tape.value(z, &mut workspace),
+        "both runs give the same bits"
+    );
+    (value, gradient)
+}
+
+/// Holds the gradient against central differences, and Hessian-vector products against differences of gradients.
+fn check(tape: &Tape, z: &[f64]) {
+    let (_, by_tape) = gradient(tape, z);
+    let h = 1e-5;
+    let moved = |k: usize, by: f64| {
+        let mut z = z.to_vec();
+        z[k] += by;
+        z
+    };
+    for k in 0..z.len() {
+        let (up, gradient_up) = gradient(tape, &moved(k, h));
+        let (down, gradient_down) = gradient(tape, &moved(k, -h));
+        let difference = (up - down) / (2.0 * h);
+        assert!(
+            (by_tape[k] - difference).abs() <= 1e-6 * (1.0 + difference.abs()),
+            "coordinate {k}: {} against {difference}",
+            by_tape[k]
+        );
+        let dual: Vec<Dual> = z
+            .iter()
+            .enumerate()
+            .map(|(j, v)| Dual {
+                value: *v,
+                tangent: f64::from(j == k),
+            })
+            .collect();
+        let mut column = vec![Dual::default(); z.len()];
+        tape.gradient(&dual, &mut tape.workspace(), &mut column);
+        for j in 0..z.len() {
+            assert!((column[j].value - by_tape[j]).abs() <= 1e-12 * (1.0 + by_tape[j].abs()));
+            let difference = (gradient_up[j] - gradient_down[j]) / (2.0 * h);
+            assert!(
+                (column[j].tangent - difference).abs() <= 1e-5 * (1.0 + difference.abs()),
+                "Hessian {j}, {k}: {} against {difference}",
+                column[j].tangent
+            );
+        }
+    }
+}
+
+fn square(builder: &mut Builder, x: NodeId) -> NodeId {
+    builder.map(&MUL, &[x, x])
+}
+
+#[test]
+fn a_value_is_the_sum_of_its_terms_over_all_elements() {
+    let Plates {
+        mut builder,
+        group,
+        row,
+    } = plates(7, 1000);
+    let mu = builder.input(PlateId::TOP, 1);
+    let log_tau = builder.input(PlateId::TOP, 1);
+    let alpha = builder.input(group, 1);
+    let tau = builder.map(&EXP, &[log_tau]);
+    let deviation = builder.map(&SUB, &[alpha, mu]);
+    let scaled = builder.map(&MUL, &[deviation, tau]);
+    let prior = square(&mut builder, scaled);
+    let y = builder.data(row, 1, column(1000));
+    let residual = builder.map(&SUB, &[alpha, y]);
+    let likelihood = square(&mut builder, residual);
+    let tape = builder.tape(&[mu, prior, likelihood], &[]);
+    let z = point(9);
+    let by_hand: f64 = z[0]
+        + (0..7)
+            .map(|g| ((z[2 + g] - z[0]) * z[1].exp()).powi(2))
+            .sum::<f64>()
+        + (0..1000)
+            .map(|i| (z[2 + i % 7] - column(1000)[i]).powi(2))
+            .sum::<f64>();
+    assert!((gradient(&tape, &z).0 - by_hand).abs() <= 1e-12 * by_hand.abs());
+    check(&tape, &z);
+    let only = tape.restrict(&[false, true, false]);
+    assert_eq!(only.terms().len(), 1);
+    check(&only, &z);
+}
+
+#[test]
+fn aggregates_feed_the_plate_above_and_below() {
+    for how in [Reduce::Sum, Reduce::Min, Reduce::Max] {
+        let Plates {
+            mut builder,
+            group,
+            row,
+        } = plates(3, 50);
+        let beta = builder.input(PlateId::TOP, 1);
+        let alpha = builder.input(group, 1);
+        let x = builder.data(row, 1, column(50));
+        let scaled = builder.map(&MUL, &[x, beta]);
+        let curved = builder.map(&EXP, &[scaled]);
+        let index = builder.above(row, group).cloned();
+        let of_group = builder.reduce(how, curved, group, index);
+        let of_all = builder.reduce(how, of_group, PlateId::TOP, None);
+        let local = builder.map(&MUL, &[of_group, alpha]);
+        let residual = builder.map(&SUB, &[curved, local]);
+        let row_term = square(&mut builder, residual);
+        let total = builder.map(&MUL, &[of_all, beta]);
+        let tape = builder.tape(&[row_term, local, total], &[of_group]);
+        let z = point(4);
+        check(&tape, &z);
+        let mut workspace = tape.workspace::<f64>();
+        tape.value(&z, &mut workspace);
+        for g in 0..3 {
+            let of_rows = (g..50).step_by(3).map(|i| (column(50)[i] * z[0]).exp());
+            let by_hand = match how {
+                Reduce::Sum => of_rows.sum::<f64>(),
+                Reduce::Min => of_rows.fold(f64::INFINITY, f64::min),
+                Reduce::Max => of_rows.fold(f64::NEG_INFINITY, f64::max),
+            };
+            assert!((workspace.output(0)[g] - by_hand).abs() <= 1e-12 * by_hand);
+        }
+    }
+}
+
+#[test]
+fn narrow_arguments_broadcast_over_wide_ones() {
+    let Plates {
+        mut builder,
+        group,
+        row,
+    } = plates(4, 21);
+    let w = builder.input(group, 3);
+    let s = builder.input(PlateId::TOP, 1);
+    let x = builder.data(row, 3, column(63));
+    let weights = builder.constant(&[1.0, -2.0, 0.5]);
+    let product = builder.map(&MUL, &[w, x]);
+    let scaled = builder.map(&MUL, &[product, s]);
+    let weighted = builder.map(&MUL, &[scaled, weights]);
+    let term = builder.map(&EXP, &[weighted]);
+    let tape = builder.tape(&[term], &[]);
+    let z = point(13);
+    let by_hand: f64 = (0..21)
+        .flat_map(|i| (0..3).map(move |k| (i, k)))
+        .map(|(i, k)| {
+            (z[k * 4 + i % 4] * column(63)[k * 21 + i] * z[12] * [1.0, -2.0, 0.5][k]).exp()
+        })
+        .sum();
+    assert!((gradient(&tape, &z).0 - by_hand).abs() <= 1e-12 * by_hand.abs());
+    check(&tape, &z);
+}
+
+#[test]
+fn a_branch_that_is_not_taken_has_no_influence() {
+    let Plates {
+        mut builder, row, ..
+    } = plates(2, 10);
+    let beta = builder.input(PlateId::TOP, 1);
+    let x = builder.data(row, 1, column(10));
+    let zero = builder.number(0.0);
+    let ok = builder.map(&hvi::tape::elementwise::LESS, &[zero, x]);
+    let log_x = builder.map(&LOG, &[x]);
+    let inside = builder.map(&MUL, &[log_x, beta]);
+    let both = builder.map(&SELECT, &[ok, inside, beta]);
+    let tape = builder.tape(&[both], &[]);
+    check(&tape, &[0.7]);
+}
+
+#[test]
+fn a_number_that_goes_wrong_is_traced_to_its_row() {
+    let Plates {
+        mut builder,
+        group,
+        row,
+    } = plates(2, 600);
+    let alpha = builder.input(group, 1);
+    let x = builder.data(
+        row,
+        1,
+        (0..600)
+            .map(|i| if i == 433 { -5.0 } else { 2.0 })
+            .collect(),
+    );
+    let sum = builder.map(&ADD, &[alpha, x]);
+    let log = builder.map(&LOG, &[sum]);
+    let term = builder.map(&MUL, &[log, alpha]);
+    let tape = builder.tape(&[term], &[]);
+    assert_eq!(tape.blame(&[1.0, 6.0]), None);
+    let blame = tape.blame(&[1.0, 1.0]).expect("a number goes wrong");
+    assert_eq!((blame.element, blame.plate), (433, row));
+    assert_eq!(blame.text, "log(-4.0000)");
+}
