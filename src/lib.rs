@@ -1,16 +1,22 @@
 //! `hvi`: a compiler and inference engine for hierarchical Bayesian models.
+//!
+//! A model is a chain of values, each made by one function of the module named for it:
+//! [`ast::parse`] → [`typed::check`] → [`model::bind`] → [`joint::lower`] → [`guide::derive`] → [`elbo::compose`] →
+//! [`fit::run`] → [`diagnostics::assess`] → [`report`].
 
 pub mod ast;
 pub mod data;
 pub mod diagnostics;
 pub mod dist;
 pub mod elbo;
+pub mod explain;
 pub mod fit;
 pub mod guide;
 pub mod joint;
 pub mod model;
 pub mod num;
 pub mod problem;
+pub mod report;
 pub mod shape;
 pub mod source;
 pub mod tape;

@@ -1,0 +1,275 @@
+//! The arguments of every command.
+
+use clap::Args;
+use clap::Parser;
+use clap::Subcommand;
+use clap::ValueEnum;
+use clap::ValueHint;
+use hvi::typed::GuideFamily;
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+
+/// Fit hierarchical Bayesian models written as plate diagrams.
+#[derive(Parser, Debug)]
+#[command(name = "hvic", version, max_term_width = 100, propagate_version = true)]
+#[command(
+    after_help = "Exit codes: 0 fitted · 1 the model or the data are wrong · 2 usage · \
+    3 not to be trusted (with --strict) · 4 not converged · 130 interrupted"
+)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+    /// Colour the output: on a terminal unless NO_COLOR is set
+    #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
+    pub color: ColorWhen,
+    /// Say nothing but the result and errors
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    pub quiet: bool,
+    /// Say more on the way
+    #[arg(short, long, global = true)]
+    pub verbose: bool,
+    /// Number of threads [default: one per core]; the result does not depend on it
+    #[arg(short = 'j', long, global = true, value_name = "N")]
+    pub threads: Option<NonZeroUsize>,
+}
+
+/// When the output is coloured.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum, Debug)]
+pub enum ColorWhen {
+    /// On a terminal, unless `NO_COLOR` is set.
+    Auto,
+    /// Always.
+    Always,
+    /// Never.
+    Never,
+}
+
+/// The commands.
+#[derive(Subcommand, Debug)]
+pub enum Command {
+    /// Fit a model to data: the posterior, the bound and whether to trust them
+    Fit(Fit),
+    /// Report every problem of a model, and with data how they bind to it
+    Check(Check),
+    /// Derive the joint density, the guide and the hierarchical ELBO of a model, step by step
+    Explain(Explain),
+    /// Print a stage of the compiler
+    Emit(Emit),
+    /// Print the summary of a stored fit
+    Summary(Summary),
+    /// Format model files in place
+    Fmt(Fmt),
+    /// Look up a distribution, a function, a problem code or a word of the language
+    Doc(Doc),
+    /// Print a completion script for a shell
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+}
+
+/// A model with its data.
+#[derive(Args, Debug)]
+pub struct Input {
+    /// The model
+    #[arg(value_name = "MODEL.hvi", value_hint = ValueHint::FilePath)]
+    pub model: PathBuf,
+    /// The main table, CSV or TSV
+    #[arg(value_name = "DATA.csv", value_hint = ValueHint::FilePath)]
+    pub data: Option<PathBuf>,
+    /// A further table, such as `county=county.csv`
+    #[arg(long = "table", value_name = "NAME=FILE")]
+    pub tables: Vec<String>,
+    /// A constant or top-level data: `K=5`, `v=[1,2]`, or `@FILE.json` with several by name
+    #[arg(long, value_name = "NAME=VALUE")]
+    pub set: Vec<String>,
+}
+
+/// Arguments of `hvic fit`.
+#[derive(Args, Debug)]
+pub struct Fit {
+    /// Model and data.
+    #[command(flatten)]
+    pub input: Input,
+    /// The family of the guide, where the model does not choose another
+    #[arg(long, value_name = "FAMILY", value_parser = family())]
+    pub guide: Option<String>,
+    /// The seed of all random numbers: the same seed gives the same result
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub seed: u64,
+    /// Where the fit is written [default: MODEL.fit in the current folder]
+    #[arg(short, long, value_name = "FOLDER", value_hint = ValueHint::DirPath)]
+    pub output: Option<PathBuf>,
+    /// Replace an existing fit
+    #[arg(long)]
+    pub force: bool,
+    /// Print the result as JSON
+    #[arg(long)]
+    pub json: bool,
+    /// List every group effect
+    #[arg(long)]
+    pub all: bool,
+    /// Report these variables and definitions only, also definitions of `rows` plates
+    #[arg(long, value_name = "NAME", value_delimiter = ',')]
+    pub vars: Vec<String>,
+    /// Central intervals in percent; 90 gives q5 and q95
+    #[arg(long, value_name = "PERCENT", value_delimiter = ',', default_value = "90", value_parser = percent)]
+    pub ci: Vec<f64>,
+    /// Stop after this many iterations
+    #[arg(long, value_name = "N", default_value_t = 20_000)]
+    pub max_iterations: usize,
+    /// Exit with code 3 when the fit is not to be trusted
+    #[arg(long)]
+    pub strict: bool,
+}
+
+/// Arguments of `hvic check`.
+#[derive(Args, Debug)]
+pub struct Check {
+    /// Model and data.
+    #[command(flatten)]
+    pub input: Input,
+    /// Print the problems as JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Arguments of `hvic explain`.
+#[derive(Args, Debug)]
+pub struct Explain {
+    /// Model and data.
+    #[command(flatten)]
+    pub input: Input,
+    /// The family of the guide, where the model does not choose another
+    #[arg(long, value_name = "FAMILY", value_parser = family())]
+    pub guide: Option<String>,
+    /// How to write it
+    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    pub format: Format,
+    /// Write to a file instead of standard output
+    #[arg(short, long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub output: Option<PathBuf>,
+    /// Replace an existing file
+    #[arg(long)]
+    pub force: bool,
+}
+
+/// How a derivation is written.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum, Debug)]
+pub enum Format {
+    /// Plain text.
+    Text,
+    /// Markdown with formulas between dollar signs.
+    #[value(alias = "markdown")]
+    Md,
+    /// A LaTeX document.
+    #[value(alias = "tex")]
+    Latex,
+}
+
+/// Arguments of `hvic emit`.
+#[derive(Args, Debug)]
+pub struct Emit {
+    /// The stage
+    pub stage: Stage,
+    /// Model and data.
+    #[command(flatten)]
+    pub input: Input,
+    /// The family of the guide, where the model does not choose another
+    #[arg(long, value_name = "FAMILY", value_parser = family())]
+    pub guide: Option<String>,
+}
+
+/// A stage of the compiler.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum, Debug)]
+pub enum Stage {
+    /// The syntax tree.
+    Ast,
+    /// The checked model: names, plates, shapes.
+    Typed,
+    /// The model with its data.
+    Model,
+    /// Sites, terms and reported quantities of the log joint density.
+    Joint,
+    /// The factors of the guide.
+    Guide,
+    /// The terms of the bound.
+    Elbo,
+    /// The program that computes the log joint density.
+    Tape,
+}
+
+/// Arguments of `hvic summary`.
+#[derive(Args, Debug)]
+pub struct Summary {
+    /// A folder that `hvic fit` wrote
+    #[arg(value_name = "FIT", value_hint = ValueHint::DirPath)]
+    pub fit: PathBuf,
+    /// List every group effect
+    #[arg(long)]
+    pub all: bool,
+    /// Print it as JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Arguments of `hvic fmt`.
+#[derive(Args, Debug)]
+pub struct Fmt {
+    /// The files; none, or `-`, formats standard input to standard output
+    #[arg(value_name = "MODEL.hvi", value_hint = ValueHint::FilePath)]
+    pub files: Vec<PathBuf>,
+    /// Change nothing; list the files that are not formatted and exit with code 1
+    #[arg(long)]
+    pub check: bool,
+}
+
+/// Arguments of `hvic doc`.
+#[derive(Args, Debug)]
+pub struct Doc {
+    /// What to look up; without it, everything is listed
+    pub name: Option<String>,
+    /// Print a page of the documentation
+    #[arg(long, value_name = "PAGE", conflicts_with = "name")]
+    pub page: Option<Page>,
+}
+
+/// A generated page of the documentation.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum, Debug)]
+pub enum Page {
+    /// `docs/distributions.md`
+    Distributions,
+    /// `docs/problems.md`
+    Problems,
+}
+
+fn family() -> clap::builder::PossibleValuesParser {
+    GuideFamily::ALL
+        .iter()
+        .map(|f| f.name())
+        .collect::<Vec<_>>()
+        .into()
+}
+
+/// The family of this name, which [`family`] has let through.
+pub fn family_named(name: Option<&str>) -> Option<GuideFamily> {
+    GuideFamily::ALL
+        .iter()
+        .copied()
+        .find(|f| Some(f.name()) == name)
+}
+
+/// A share in percent; numbers below 1 are taken as fractions.
+fn percent(text: &str) -> Result<f64, String> {
+    let number: f64 = text
+        .trim_end_matches('%')
+        .parse()
+        .map_err(|_| "not a number".to_owned())?;
+    let percent = if number < 1.0 { number * 100.0 } else { number };
+    if percent > 0.0 && percent < 100.0 {
+        Ok(percent)
+    } else {
+        Err("an interval holds more than 0 and less than 100 percent".to_owned())
+    }
+}

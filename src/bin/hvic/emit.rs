@@ -1,0 +1,56 @@
+//! `hvic emit`: the value of a compiler stage, as text.
+
+use crate::args;
+use crate::args::Emit as Args;
+use crate::args::Stage;
+use crate::load;
+use crate::terminal::Exit;
+use crate::terminal::Failure;
+use crate::terminal::Terminal;
+use hvi::ast;
+use hvi::elbo;
+use hvi::guide;
+use hvi::guide::Guide;
+use hvi::guide::GuideSpec;
+use hvi::joint;
+use hvi::joint::Joint;
+use hvi::model;
+use hvi::report::dump;
+use hvi::typed;
+
+/// Runs the compiler up to a stage and prints what it has made.
+pub fn run(args: &Args, terminal: &Terminal) -> Result<Exit, Failure> {
+    terminal.result(&text(args, terminal)?)?;
+    Ok(Exit::Done)
+}
+
+fn text(args: &Args, terminal: &Terminal) -> Result<String, Failure> {
+    let joint = || load::bound_or_sketched(&args.input, terminal).map(|model| joint::lower(&model));
+    Ok(match args.stage {
+        Stage::Ast => {
+            let source = load::source(&args.input.model)?;
+            ast::dump(&ast::parse(&source).map_err(|p| Failure::problems(p, &source))?)
+        }
+        Stage::Typed => load::checked(&args.input, terminal).map(|typed| typed::dump(&typed))?,
+        Stage::Model => {
+            load::bound_or_sketched(&args.input, terminal).map(|model| model::dump(&model))?
+        }
+        Stage::Joint => dump::joint(&joint()?),
+        Stage::Tape => joint()?.density().dump(),
+        Stage::Guide => {
+            let joint = joint()?;
+            dump::guide(&joint, &guide(args, &joint)?)
+        }
+        Stage::Elbo => {
+            let joint = joint()?;
+            dump::elbo(&joint, &elbo::compose(&joint, &guide(args, &joint)?))
+        }
+    })
+}
+
+fn guide(args: &Args, joint: &Joint) -> Result<Guide, Failure> {
+    let spec = GuideSpec {
+        default: args::family_named(args.guide.as_deref()),
+    };
+    guide::derive(joint, &spec).map_err(|p| Failure::problems(p, joint.model().typed().source()))
+}

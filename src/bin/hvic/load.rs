@@ -1,0 +1,153 @@
+//! Reading what a command works on: the model, its settings, its tables.
+
+use crate::args::Input;
+use crate::terminal::Failure;
+use crate::terminal::Terminal;
+use hvi::ast;
+use hvi::data::Table;
+use hvi::data::Tables;
+use hvi::model;
+use hvi::model::Model;
+use hvi::problem::Problems;
+use hvi::source::Source;
+use hvi::typed;
+use hvi::typed::Overrides;
+use hvi::typed::Typed;
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+
+/// Reads a model file.
+pub fn source(path: &Path) -> Result<Source, Failure> {
+    let name = path.display().to_string();
+    let text = fs::read(path).map_err(|e| {
+        Failure::hinted(
+            format!("`{name}` cannot be read: {e}"),
+            "the first argument is the model file",
+        )
+    })?;
+    let text = String::from_utf8(text).map_err(|e| {
+        let line = e.as_bytes()[..e.utf8_error().valid_up_to()]
+            .iter()
+            .filter(|b| **b == b'\n')
+            .count()
+            + 1;
+        Failure::hinted(
+            format!("`{name}` is not text in UTF-8: line {line}"),
+            "save the file in the encoding UTF-8",
+        )
+    })?;
+    Ok(Source::new(
+        &name,
+        text.strip_prefix('\u{feff}').unwrap_or(&text),
+    ))
+}
+
+/// What messages and results call a model: its file's stem, or its folder's name when the file is `model.hvi`.
+pub fn name(path: &Path) -> String {
+    let stem = |p: &Path| p.file_stem().map(|s| s.to_string_lossy().into_owned());
+    let own = stem(path).unwrap_or_default();
+    if own != "model" {
+        return own;
+    }
+    let folder = path.parent().and_then(Path::file_name);
+    folder.map_or(own, |f| f.to_string_lossy().into_owned())
+}
+
+/// Parses and checks; shows the warnings.
+pub fn checked(input: &Input, terminal: &Terminal) -> Result<Arc<Typed>, Failure> {
+    let source = source(&input.model)?;
+    let overrides = overrides(&input.set)?;
+    let wrong = |problems| Failure::problems(problems, &source);
+    let tree = ast::parse(&source).map_err(wrong)?;
+    let (typed, warnings) = typed::check(&source, &tree, &overrides).map_err(wrong)?;
+    terminal.warn(&warnings, &source);
+    Ok(Arc::new(typed))
+}
+
+/// Binds tables; shows the warnings.
+pub fn bound(
+    typed: &Arc<Typed>,
+    tables: &Tables,
+    terminal: &Terminal,
+) -> Result<Arc<Model>, Failure> {
+    let (model, warnings) =
+        model::bind(typed, tables).map_err(|p| Failure::problems(p, typed.source()))?;
+    terminal.warn(&warnings, typed.source());
+    Ok(Arc::new(model))
+}
+
+/// With data the bound model, without any a sketch of it whose sizes mean nothing.
+pub fn bound_or_sketched(input: &Input, terminal: &Terminal) -> Result<Arc<Model>, Failure> {
+    let typed = checked(input, terminal)?;
+    if input.data.is_none() && input.tables.is_empty() && typed.plates().len() > 1 {
+        return Ok(Arc::new(model::sketch(&typed)));
+    }
+    bound(&typed, &tables(input, typed.source())?, terminal)
+}
+
+/// Reads the tables named on the command line.
+pub fn tables(input: &Input, source: &Source) -> Result<Tables, Failure> {
+    read_tables(input)?.map_err(|problems| Failure::problems(problems, source))
+}
+
+/// Reads the tables named on the command line; the inner error is what is wrong with the files.
+pub fn read_tables(input: &Input) -> Result<Result<Tables, Problems>, Failure> {
+    let mut problems = Problems::new();
+    let mut read = |path: &Path| {
+        Table::open(path).unwrap_or_else(|found| {
+            problems.extend(found);
+            Table::default()
+        })
+    };
+    let mut tables = match &input.data {
+        Some(path) => Tables::new(read(path)),
+        None => Tables::default(),
+    };
+    for setting in &input.tables {
+        let (name, file) = split(setting, "--table", "--table county=county.csv")?;
+        tables = tables.with(name, read(Path::new(file)));
+    }
+    Ok(if problems.is_empty() {
+        Ok(tables)
+    } else {
+        Err(problems)
+    })
+}
+
+/// The `--set` settings by name; a later one wins.
+pub fn overrides(settings: &[String]) -> Result<Overrides, Failure> {
+    let mut out = Overrides::new();
+    for setting in settings {
+        let Some(file) = setting.strip_prefix('@') else {
+            let (name, text) = split(setting, "--set", "--set K=5")?;
+            out.insert(name.to_owned(), text.to_owned());
+            continue;
+        };
+        let wrong = |e: &dyn std::fmt::Display| {
+            Failure::hinted(
+                format!("`{file}` of `--set @{file}` cannot be read: {e}"),
+                "it holds one JSON object, such as {\"K\": 5, \"v\": [1, 2]}",
+            )
+        };
+        let text = fs::read_to_string(file).map_err(|e| wrong(&e))?;
+        let object: serde_json::Map<String, serde_json::Value> =
+            serde_json::from_str(&text).map_err(|e| wrong(&e))?;
+        for (name, value) in object {
+            out.insert(name, value.to_string());
+        }
+    }
+    Ok(out)
+}
+
+fn split<'a>(setting: &'a str, option: &str, example: &str) -> Result<(&'a str, &'a str), Failure> {
+    match setting.split_once('=') {
+        Some((name, value)) if !name.trim().is_empty() && !value.trim().is_empty() => {
+            Ok((name.trim(), value.trim()))
+        }
+        Some(_) | None => Err(Failure::hinted(
+            format!("`{option} {setting}` has no name and value around a `=`"),
+            format!("write for instance `{example}`"),
+        )),
+    }
+}

@@ -1,0 +1,55 @@
+//! `hvic`: the command line. It alone reads arguments and the environment, prints and exits.
+
+mod args;
+mod check;
+mod doc;
+mod emit;
+mod explain;
+mod fit;
+mod fmt;
+mod load;
+mod summary;
+mod terminal;
+
+use args::Cli;
+use args::Command;
+use clap::CommandFactory;
+use clap::Parser;
+use std::process::ExitCode;
+use terminal::Exit;
+use terminal::Failure;
+use terminal::Terminal;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let terminal = Terminal::new(cli.color, cli.quiet, cli.verbose);
+    let exit = run(cli, &terminal).unwrap_or_else(|failure| {
+        terminal.fail(&failure);
+        failure.exit
+    });
+    ExitCode::from(exit as u8)
+}
+
+fn run(cli: Cli, terminal: &Terminal) -> Result<Exit, Failure> {
+    if let Some(threads) = cli.threads {
+        rayon::ThreadPoolBuilder::new()
+            .num_threads(threads.get())
+            .build_global()
+            .map_err(|e| Failure::usage(format!("{threads} threads cannot be started: {e}")))?;
+    }
+    match cli.command {
+        Command::Fit(args) => fit::run(&args, terminal),
+        Command::Check(args) => check::run(&args, terminal),
+        Command::Explain(args) => explain::run(&args, terminal),
+        Command::Emit(args) => emit::run(&args, terminal),
+        Command::Summary(args) => summary::run(&args, terminal),
+        Command::Fmt(args) => fmt::run(&args, terminal),
+        Command::Doc(args) => doc::run(&args, terminal),
+        Command::Completions { shell } => {
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "hvic", &mut script);
+            terminal.result(&String::from_utf8_lossy(&script))?;
+            Ok(Exit::Done)
+        }
+    }
+}

@@ -1,0 +1,311 @@
+//! From a fit and its diagnostics to a report.
+
+use super::ElboReport;
+use super::Parameter;
+use super::Report;
+use super::TermReport;
+use super::Times;
+use super::VERSION;
+use super::Verdict;
+use super::summary::Summary;
+use super::summary::summarise;
+use crate::diagnostics::Diagnostics;
+use crate::diagnostics::Trust;
+use crate::elbo::Elbo;
+use crate::elbo::ElboKind;
+use crate::elbo::How;
+use crate::fit::Fit;
+use crate::fit::Outcome;
+use crate::joint::Joint;
+use crate::joint::Quantity;
+use crate::model::Labels;
+use crate::model::Model;
+use crate::shape::Dim;
+use crate::shape::PlateId;
+use crate::typed::ColumnSource;
+use crate::typed::PlateSource;
+use crate::typed::SizeSource;
+use indexmap::IndexMap;
+
+/// Numbers held at once while draws are turned into summaries (128 MB).
+const HELD: usize = 1 << 24;
+
+/// What a report says of the run besides its result.
+#[derive(Clone, Debug)]
+pub struct Run {
+    /// The model's name.
+    pub model: String,
+    /// The seed.
+    pub seed: u64,
+    /// Seconds that the steps took.
+    pub time: Times,
+    /// The largest resident memory in megabytes.
+    pub peak_rss_mb: Option<f64>,
+    /// The central intervals to report, in percent: 90 gives `q5` and `q95`.
+    pub intervals: Vec<f64>,
+    /// The names to report; empty: every latent variable, and every definition outside `rows` plates.
+    pub names: Vec<String>,
+}
+
+/// Composes the report of a fit of this joint density.
+pub fn compose(
+    joint: &Joint,
+    elbo: &Elbo<'_>,
+    fit: &Fit,
+    diagnostics: &Diagnostics,
+    run: Run,
+) -> Report {
+    let model = joint.model();
+    let plates = model.typed().plates();
+    let named = |id: PlateId| (id != PlateId::TOP).then(|| plates[id.index()].name.clone());
+    let terms = elbo.terms.iter().zip(&fit.elbo.terms);
+    Report {
+        version: VERSION,
+        seed: run.seed,
+        rows: model.report().rows,
+        plates: (1..plates.len())
+            .map(|i| (plates[i].name.clone(), model.plates()[i].len()))
+            .collect(),
+        elbo: ElboReport {
+            total: fit.elbo.total,
+            mcse: fit.elbo.mcse,
+            terms: terms
+                .map(|(term, value)| TermReport {
+                    name: term.name.clone(),
+                    kind: kind_name(term.kind).to_owned(),
+                    plate: named(term.plate),
+                    value: *value,
+                    how: how_name(term.how).to_owned(),
+                })
+                .collect(),
+            trace: fit.history.clone(),
+        },
+        verdict: Verdict {
+            trust: match diagnostics.trust {
+                Trust::Yes => "yes",
+                Trust::Caution => "caution",
+                Trust::No => "no",
+            }
+            .to_owned(),
+            k_hat: diagnostics.k_hat,
+            converged: fit.outcome == Outcome::Converged,
+            text: diagnostics.text.clone(),
+        },
+        time: run.time,
+        peak_rss_mb: run.peak_rss_mb,
+        parameters: parameters(joint, diagnostics, &run),
+        model: run.model,
+    }
+}
+
+/// What reports call a kind of term.
+pub fn kind_name(kind: ElboKind) -> &'static str {
+    match kind {
+        ElboKind::Reconstruction => "reconstruction",
+        ElboKind::LocalKl | ElboKind::GlobalKl => "kl",
+        ElboKind::Factor => "factor",
+    }
+}
+
+/// What reports call a way to compute an expectation.
+pub fn how_name(how: How) -> &'static str {
+    match how {
+        How::ClosedForm => "closed form",
+        How::Quadrature => "quadrature",
+        How::Draws => "draws",
+        How::Point => "at a point",
+    }
+}
+
+/// The quantiles of central intervals, with their names: `q5`, `median`, `q95` for 90.
+fn quantiles(intervals: &[f64]) -> Vec<(String, f64)> {
+    let mut percents: Vec<f64> = intervals
+        .iter()
+        .flat_map(|i| [50.0 - i / 2.0, 50.0 + i / 2.0])
+        .chain([50.0])
+        .map(|percent| (percent * 1e6).round() / 1e6)
+        .collect();
+    percents.sort_by(f64::total_cmp);
+    percents.dedup();
+    percents
+        .into_iter()
+        .map(|percent| {
+            let name = if percent == 50.0 {
+                "median".to_owned()
+            } else {
+                format!("q{percent}")
+            };
+            (name, percent / 100.0)
+        })
+        .collect()
+}
+
+/// Runs the draws through the outputs of [`Joint::natural`] and summarises each number.
+fn parameters(joint: &Joint, diagnostics: &Diagnostics, run: &Run) -> Vec<Parameter> {
+    let quantiles = quantiles(&run.intervals);
+    let probabilities: Vec<f64> = quantiles.iter().map(|(_, p)| *p).collect();
+    let weights: Vec<f64> = diagnostics.log_weights.iter().map(|w| w.exp()).collect();
+    let mut out = Vec::new();
+    if diagnostics.draws.is_empty() {
+        return out;
+    }
+    let slots: Vec<(usize, usize)> = joint
+        .quantities()
+        .iter()
+        .enumerate()
+        .filter(|(_, quantity)| is_reported(joint.model(), quantity, &run.names))
+        .flat_map(|(k, quantity)| in_order(quantity).map(move |place| (k, place)))
+        .collect();
+    let mut workspace = joint.natural().workspace::<f64>();
+    let at_once = (HELD / diagnostics.draws.len()).max(1);
+    for slots in slots.chunks(at_once) {
+        let mut columns = vec![Vec::with_capacity(diagnostics.draws.len()); slots.len()];
+        for draw in &diagnostics.draws {
+            joint.natural().value(draw, &mut workspace);
+            for (column, (k, place)) in columns.iter_mut().zip(slots) {
+                column.push(workspace.output(*k)[*place]);
+            }
+        }
+        for (column, (k, place)) in columns.iter().zip(slots) {
+            let summary = summarise(column, &weights, &probabilities);
+            let quantity = &joint.quantities()[*k];
+            let (index, label) = place_of(joint.model(), quantity, *place);
+            out.push(parameter(
+                quantity,
+                index,
+                label,
+                &summary,
+                &quantiles,
+                diagnostics.k_hat,
+            ));
+        }
+    }
+    out
+}
+
+fn parameter(
+    quantity: &Quantity,
+    index: Vec<usize>,
+    label: IndexMap<String, String>,
+    summary: &Summary,
+    quantiles: &[(String, f64)],
+    k_hat: f64,
+) -> Parameter {
+    let names = quantiles.iter().map(|(name, _)| name.clone());
+    Parameter {
+        name: quantity.name.clone(),
+        index,
+        label,
+        mean: summary.mean,
+        sd: summary.sd,
+        quantiles: names.zip(summary.quantiles.iter().copied()).collect(),
+        mcse: summary.mcse,
+        ess: summary.ess,
+        k_hat,
+    }
+}
+
+fn is_reported(model: &Model, quantity: &Quantity, names: &[String]) -> bool {
+    if !names.is_empty() {
+        return names.contains(&quantity.name);
+    }
+    let plate = &model.typed().plates()[quantity.plate.index()];
+    quantity.latent || !matches!(plate.source, PlateSource::Rows(_))
+}
+
+/// The places of a quantity's numbers in its output, element by element and row-major within each.
+fn in_order(quantity: &Quantity) -> impl Iterator<Item = usize> + use<> {
+    let (len, width) = (quantity.len, quantity.event.iter().product::<usize>());
+    (0..len).flat_map(move |element| (0..width).map(move |k| k * len + element))
+}
+
+/// The index, from 1, and the labels of the number at `place` of a quantity's output.
+fn place_of(
+    model: &Model,
+    quantity: &Quantity,
+    place: usize,
+) -> (Vec<usize>, IndexMap<String, String>) {
+    let (component, element) = (place / quantity.len, place % quantity.len);
+    let mut index = Vec::new();
+    let mut rest = component;
+    for size in quantity.event.iter().rev() {
+        index.insert(0, rest % size + 1);
+        rest /= size;
+    }
+    let mut labels = IndexMap::new();
+    if quantity.plate != PlateId::TOP {
+        index.insert(0, element + 1);
+        let plate = &model.typed().plates()[quantity.plate.index()];
+        let label = model.plate(quantity.plate).labels.get(element);
+        labels.insert(plate.name.clone(), label);
+    }
+    let depth = labels.len();
+    for (position, dim) in event_of(model, &quantity.name).into_iter().enumerate() {
+        let label = index
+            .get(depth + position)
+            .and_then(|i| dim_label(model, dim, i - 1));
+        match label {
+            Some((name, label)) if !labels.contains_key(&name) => labels.insert(name, label),
+            Some(_) | None => break,
+        };
+    }
+    (index, labels)
+}
+
+fn event_of(model: &Model, name: &str) -> Vec<Dim> {
+    let typed = model.typed();
+    let latent = typed.latents().iter().find(|l| l.name == name);
+    let defined = || typed.definitions().iter().find(|d| d.name == name);
+    match latent {
+        Some(latent) => latent.event.to_vec(),
+        None => defined().map_or(Vec::new(), |d| typed.expr(d.value).event.to_vec()),
+    }
+}
+
+/// What the elements of a dimension are called, and the label of this one, when they have labels.
+fn dim_label(model: &Model, dim: Dim, element: usize) -> Option<(String, String)> {
+    let Dim::Size(size, 0) = dim else { return None };
+    match model.typed().sizes()[size.index()].source {
+        SizeSource::Plate(plate) => {
+            let labels: &Labels = &model.plate(plate).labels;
+            let name = model.typed().plates()[plate.index()].name.clone();
+            (element < labels.len()).then(|| (name, labels.get(element)))
+        }
+        SizeSource::Levels(column) => {
+            let label = model.column(column).levels.get(element)?.clone();
+            Some((model.typed().columns()[column.index()].name.clone(), label))
+        }
+        SizeSource::Columns(column) => {
+            let column = &model.typed().columns()[column.index()];
+            match &column.from {
+                ColumnSource::Many(names) => {
+                    Some((column.name.clone(), names.get(element)?.clone()))
+                }
+                ColumnSource::Named(_) | ColumnSource::Pattern(_) => None,
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn intervals_name_their_quantiles() {
+        let names: Vec<String> = quantiles(&[90.0, 95.0]).into_iter().map(|q| q.0).collect();
+        assert_eq!(names, ["q2.5", "q5", "median", "q95", "q97.5"]);
+    }
+
+    #[test]
+    fn numbers_are_listed_element_by_element() {
+        let quantity = Quantity {
+            name: "b".to_owned(),
+            plate: PlateId(1),
+            len: 3,
+            event: vec![2],
+            latent: true,
+        };
+        assert_eq!(in_order(&quantity).collect::<Vec<_>>(), [0, 3, 1, 4, 2, 5]);
+    }
+}

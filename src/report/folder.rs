@@ -1,0 +1,222 @@
+//! The fit folder: what later commands need of a fit, without its training rows.
+//!
+//! It is written beside its place and renamed, so that a killed run leaves an older fit whole.
+
+use super::Report;
+use super::VERSION;
+use crate::fit::Fit;
+use crate::guide::Guide;
+use crate::joint::Joint;
+use crate::model::Labels;
+use crate::shape::PlateId;
+use crate::typed::ColumnId;
+use crate::typed::Scaling;
+use serde_json::Value;
+use serde_json::json;
+use std::ffi::OsString;
+use std::fs;
+use std::io;
+use std::path::Path;
+use std::path::PathBuf;
+
+/// What a fit folder holds, as text by file name.
+#[derive(Clone, Debug)]
+pub struct Folder {
+    files: Vec<(&'static str, String)>,
+}
+
+/// Puts together the folder of a fit.
+pub fn compose(report: &Report, joint: &Joint, guide: &Guide, fit: &Fit) -> io::Result<Folder> {
+    let pretty = |value: &Value| -> io::Result<String> {
+        Ok(format!("{}\n", serde_json::to_string_pretty(value)?))
+    };
+    Ok(Folder {
+        files: vec![
+            ("version", format!("{VERSION}\n")),
+            (
+                "model.hvi",
+                joint.model().typed().source().text().to_owned(),
+            ),
+            (
+                "fit.json",
+                format!("{}\n", serde_json::to_string_pretty(report)?),
+            ),
+            ("summary.csv", summary(report)?),
+            ("guide.json", pretty(&guide_json(joint, guide, fit))?),
+            ("levels.json", pretty(&levels_json(joint))?),
+        ],
+    })
+}
+
+impl Folder {
+    /// Writes it to `path`, in place of an older fit if there is one.
+    pub fn write(&self, path: &Path) -> io::Result<()> {
+        let new = sibling(path, "new");
+        let old = sibling(path, "old");
+        for stale in [&new, &old] {
+            if stale.exists() {
+                fs::remove_dir_all(stale)?;
+            }
+        }
+        if let Some(parent) = path.parent() {
+            fs::create_dir_all(parent)?;
+        }
+        fs::create_dir(&new)?;
+        for (name, text) in &self.files {
+            fs::write(new.join(name), text)?;
+        }
+        if path.exists() {
+            fs::rename(path, &old)?;
+            fs::rename(&new, path)?;
+            fs::remove_dir_all(&old)
+        } else {
+            fs::rename(&new, path)
+        }
+    }
+}
+
+/// Whether a fit may be written to `path`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Place {
+    /// Nothing is there.
+    Free,
+    /// A fit is there.
+    Fit,
+    /// Something else is there.
+    Other,
+}
+
+/// What is at `path`.
+pub fn place(path: &Path) -> Place {
+    if !path.exists() {
+        Place::Free
+    } else if path.join("version").is_file() && path.join("fit.json").is_file() {
+        Place::Fit
+    } else {
+        Place::Other
+    }
+}
+
+/// Reads the report of a stored fit.
+pub fn read(path: &Path) -> Result<Report, String> {
+    let shown = path.display();
+    if place(path) != Place::Fit {
+        return Err(format!("`{shown}` is not a fit folder"));
+    }
+    let read = |name: &str| {
+        fs::read_to_string(path.join(name))
+            .map_err(|e| format!("`{name}` in `{shown}` cannot be read: {e}"))
+    };
+    let version = read("version")?;
+    if version.trim() != VERSION.to_string() {
+        return Err(format!(
+            "`{shown}` is a fit folder of version {}, this program reads version {VERSION}",
+            version.trim()
+        ));
+    }
+    serde_json::from_str(&read("fit.json")?)
+        .map_err(|e| format!("`fit.json` in `{shown}` is damaged: {e}"))
+}
+
+fn sibling(path: &Path, word: &str) -> PathBuf {
+    let mut name = OsString::from(".");
+    name.push(path.file_name().unwrap_or(path.as_os_str()));
+    name.push(format!(".{word}"));
+    path.with_file_name(name)
+}
+
+/// The parameters in full precision.
+fn summary(report: &Report) -> io::Result<String> {
+    let mut writer = csv::Writer::from_writer(Vec::new());
+    let quantiles = report.parameters.first().map_or(Vec::new(), |p| {
+        p.quantiles.keys().map(String::as_str).collect()
+    });
+    let mut heading = vec!["variable", "mean", "sd"];
+    heading.extend(quantiles);
+    heading.extend(["mcse", "ess", "k_hat"]);
+    writer.write_record(heading)?;
+    for p in &report.parameters {
+        let mut numbers = vec![p.mean, p.sd];
+        numbers.extend(p.quantiles.values());
+        numbers.extend([p.mcse, p.ess, p.k_hat]);
+        let numbers = numbers.iter().map(f64::to_string);
+        writer.write_record(std::iter::once(p.display()).chain(numbers))?;
+    }
+    let bytes = writer.into_inner().map_err(|e| e.into_error())?;
+    String::from_utf8(bytes).map_err(io::Error::other)
+}
+
+/// The Gaussian q over the unconstrained coordinates, z = mean + S ε: its factors, its mean, and each row of S as columns and values.
+fn guide_json(joint: &Joint, guide: &Guide, fit: &Fit) -> Value {
+    let site = |k: usize| joint.sites()[k].name.clone();
+    let factors: Vec<Value> = guide
+        .factors()
+        .iter()
+        .map(|factor| {
+            let place = &joint.sites()[factor.site];
+            json!({
+                "site": place.name,
+                "plate": joint.model().typed().plates()[place.plate.index()].name,
+                "offset": place.offset,
+                "len": place.len,
+                "width": place.width,
+                "family": factor.family.name(),
+                "given": factor.given.iter().map(|k| site(*k)).collect::<Vec<_>>(),
+            })
+        })
+        .collect();
+    let q = guide.gaussian(&fit.params);
+    let pattern = guide.pattern();
+    let rows: Vec<Value> = (0..guide.dim())
+        .map(|r| json!([pattern.columns(r), &q.scale[pattern.row(r)]]))
+        .collect();
+    json!({ "version": VERSION, "factors": factors, "mean": q.mean, "scale": rows })
+}
+
+/// The labels of plates and levels, and what `center` and `standardize` learned.
+fn levels_json(joint: &Joint) -> Value {
+    let model = joint.model();
+    let typed = model.typed();
+    let mut plates = serde_json::Map::new();
+    for (plate, bound) in typed.plates().iter().zip(model.plates()).skip(1) {
+        let value = match &bound.labels {
+            Labels::Numbers(n) => json!({ "size": n }),
+            Labels::Texts(labels) => {
+                let above: serde_json::Map<String, Value> = bound
+                    .above
+                    .iter()
+                    .filter(|(id, _)| **id != PlateId::TOP)
+                    .map(|(id, map)| (typed.plates()[id.index()].name.clone(), json!(&map[..])))
+                    .collect();
+                json!({ "labels": labels, "above": above })
+            }
+        };
+        plates.insert(plate.name.clone(), value);
+    }
+    let columns: serde_json::Map<String, Value> = typed
+        .columns()
+        .iter()
+        .enumerate()
+        .filter_map(|(i, column)| {
+            let id = ColumnId(u32::try_from(i).ok()?);
+            let levels = &model.column(id).levels;
+            (!levels.is_empty()).then(|| (column.name.clone(), json!(levels)))
+        })
+        .collect();
+    let scalings: Vec<Value> = model
+        .scalings()
+        .iter()
+        .map(|s| {
+            json!({
+                "column": typed.columns()[s.column.index()].name,
+                "scaling": match s.scaling {
+                    Scaling::Center => "center",
+                    Scaling::Standardize => "standardize",
+                },
+                "mean": s.mean,
+                "sd": s.sd,
+            })
+        })
+        .collect();
+    json!({ "version": VERSION, "plates": plates, "columns": columns, "scalings": scalings })
+}

@@ -1,0 +1,352 @@
+//! The command line, driven from outside: exit codes, streams, files, and that the same seed gives the same bytes.
+
+use serde_json::Value;
+use std::fs;
+use std::path::Path;
+use std::path::PathBuf;
+use std::process::Command;
+use std::process::Output;
+use std::process::Stdio;
+
+const SCHOOLS: &str = "examples/eight_schools";
+
+/// A folder of its own for each test.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new(name: &str) -> Folder {
+        let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+        let _ = fs::remove_dir_all(&path);
+        fs::create_dir_all(&path).expect("a scratch folder");
+        Folder(path)
+    }
+
+    fn write(&self, name: &str, text: &str) {
+        fs::write(self.0.join(name), text).expect("a scratch file");
+    }
+
+    fn read(&self, name: &str) -> String {
+        fs::read_to_string(self.0.join(name)).unwrap_or_else(|e| panic!("{name}: {e}"))
+    }
+
+    fn hvic(&self, args: &[&str]) -> Output {
+        Command::new(env!("CARGO_BIN_EXE_hvic"))
+            .args(args)
+            .current_dir(&self.0)
+            .stdin(Stdio::null())
+            .output()
+            .expect("hvic runs")
+    }
+
+    fn fit_schools(&self, more: &[&str]) -> Output {
+        let (model, data) = (example(SCHOOLS, "model.hvi"), example(SCHOOLS, "data.csv"));
+        let mut args = vec!["fit", &model, &data];
+        args.extend(more);
+        self.hvic(&args)
+    }
+}
+
+fn example(folder: &str, file: &str) -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join(folder)
+        .join(file);
+    path.to_string_lossy().into_owned()
+}
+
+fn out(output: &Output) -> String {
+    String::from_utf8(output.stdout.clone()).expect("text in UTF-8")
+}
+
+fn err(output: &Output) -> String {
+    String::from_utf8(output.stderr.clone()).expect("text in UTF-8")
+}
+
+#[track_caller]
+fn exits(output: &Output, code: i32) {
+    assert_eq!(
+        output.status.code(),
+        Some(code),
+        "stdout:\n{}\nstderr:\n{}",
+        out(output),
+        err(output)
+    );
+}
+
+/// A fit's JSON without what differs from run to run.
+fn lasting(json: &str) -> Value {
+    let mut value: Value = serde_json::from_str(json).expect("JSON");
+    let object = value.as_object_mut().expect("an object");
+    assert!(object.remove("time").is_some() && object.contains_key("peak_rss_mb"));
+    object.remove("peak_rss_mb");
+    value
+}
+
+#[test]
+fn a_fit_prints_its_result_and_writes_its_folder() {
+    let folder = Folder::new("fit");
+    let output = folder.fit_schools(&[]);
+    exits(&output, 0);
+    let text = out(&output);
+    for part in [
+        "eight_schools: 8 rows",
+        "school",
+        "mu",
+        "tau",
+        "theta 8",
+        "--all",
+        "ELBO",
+    ] {
+        assert!(text.contains(part), "`{part}` is not in\n{text}");
+    }
+    assert!(!text.contains("theta[school=A]"), "{text}");
+    let mut table = text.lines().skip_while(|l| !l.ends_with("k_hat"));
+    assert!(table.all(|l| l.chars().count() <= 100), "{text}");
+    assert!(err(&output).contains("fitted in"), "{}", err(&output));
+    for file in [
+        "fit.json",
+        "guide.json",
+        "levels.json",
+        "model.hvi",
+        "summary.csv",
+        "version",
+    ] {
+        assert!(folder.0.join("model.fit").join(file).is_file(), "{file}");
+    }
+    let model = fs::read_to_string(example(SCHOOLS, "model.hvi")).expect("the model");
+    assert_eq!(folder.read("model.fit/model.hvi"), model);
+}
+
+#[test]
+fn a_stored_fit_prints_as_when_it_was_made() {
+    let folder = Folder::new("summary");
+    let fitted = folder.fit_schools(&["--all"]);
+    exits(&fitted, 0);
+    let summary = folder.hvic(&["summary", "model.fit", "--all"]);
+    exits(&summary, 0);
+    assert!(out(&summary).contains("theta[school=A]"));
+    assert!(out(&fitted).ends_with(&out(&summary)));
+    assert_eq!(err(&summary), "");
+}
+
+#[test]
+fn json_is_all_that_stands_on_standard_output() {
+    let folder = Folder::new("json");
+    let output = folder.fit_schools(&["--json", "-q"]);
+    exits(&output, 0);
+    assert_eq!(err(&output), "");
+    let json: Value = serde_json::from_str(&out(&output)).expect("JSON");
+    assert_eq!(json["version"], 1);
+    assert_eq!(json["model"], "eight_schools");
+    assert_eq!(json["rows"], 8);
+    assert_eq!(json["plates"]["school"], 8);
+    let parameters = json["parameters"].as_array().expect("parameters");
+    let theta = parameters
+        .iter()
+        .find(|p| p["name"] == "theta" && p["index"][0] == 2);
+    let theta = theta.expect("the second school");
+    assert_eq!(theta["label"]["school"], "B");
+    for key in ["mean", "sd", "q5", "median", "q95", "k_hat"] {
+        assert!(theta[key].is_number(), "{key} in {theta}");
+    }
+    let terms = json["elbo"]["terms"].as_array().expect("terms");
+    let total: f64 = terms
+        .iter()
+        .map(|t| {
+            let value = t["value"].as_f64().expect("a number");
+            if t["kind"] == "kl" { -value } else { value }
+        })
+        .sum();
+    let elbo = json["elbo"]["total"].as_f64().expect("a number");
+    assert!(
+        (total - elbo).abs() < 1e-6 * elbo.abs(),
+        "{total} is not {elbo}"
+    );
+}
+
+#[test]
+fn the_same_seed_gives_the_same_bytes_for_any_number_of_threads() {
+    let folder = Folder::new("seed");
+    let runs: Vec<Value> = [("a", "1"), ("b", "2"), ("c", "1")]
+        .iter()
+        .map(|(name, threads)| {
+            exits(
+                &folder.fit_schools(&["-q", "-o", name, "-j", threads, "--seed", "7"]),
+                0,
+            );
+            lasting(&folder.read(&format!("{name}/fit.json")))
+        })
+        .collect();
+    assert_eq!(runs[0].to_string(), runs[1].to_string());
+    assert_eq!(runs[0].to_string(), runs[2].to_string());
+    assert_eq!(folder.read("a/guide.json"), folder.read("b/guide.json"));
+    assert_eq!(folder.read("a/summary.csv"), folder.read("b/summary.csv"));
+}
+
+#[test]
+fn nothing_is_overwritten_without_force() {
+    let folder = Folder::new("force");
+    exits(&folder.fit_schools(&["-q"]), 0);
+    let before = folder.read("model.fit/fit.json");
+    let refused = folder.fit_schools(&["--seed", "2"]);
+    exits(&refused, 2);
+    assert!(err(&refused).contains("--force"), "{}", err(&refused));
+    assert_eq!(out(&refused), "");
+    assert_eq!(folder.read("model.fit/fit.json"), before);
+    exits(&folder.fit_schools(&["-q", "--seed", "2", "--force"]), 0);
+    assert_ne!(folder.read("model.fit/fit.json"), before);
+    // Force replaces a fit, never anything else.
+    folder.write("notes.fit", "mine");
+    exits(&folder.fit_schools(&["--force", "-o", "notes.fit"]), 2);
+    assert_eq!(folder.read("notes.fit"), "mine");
+}
+
+#[test]
+fn a_closed_pipe_is_no_panic() {
+    let folder = Folder::new("pipe");
+    for args in [
+        vec!["doc", "--page", "problems"],
+        vec!["explain", &example(SCHOOLS, "model.hvi")],
+    ] {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_hvic"))
+            .args(&args)
+            .current_dir(&folder.0)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("hvic runs");
+        drop(child.stdout.take());
+        let output = child.wait_with_output().expect("hvic ends");
+        assert_eq!(err(&output), "", "{args:?}");
+        assert_eq!(output.status.code(), Some(0), "{args:?}");
+    }
+}
+
+#[test]
+fn a_wrong_model_ends_in_1_and_a_wrong_command_in_2() {
+    let folder = Folder::new("codes");
+    folder.write("wrong.hvi", "mu ~ Norml(0, 1)\n");
+    let wrong = folder.hvic(&["check", "wrong.hvi"]);
+    exits(&wrong, 1);
+    assert_eq!(out(&wrong), "");
+    assert!(err(&wrong).contains("wrong.hvi:1:6"), "{}", err(&wrong));
+    exits(&folder.hvic(&["fit", "no_such_file.hvi"]), 2);
+    exits(&folder.hvic(&["fit"]), 2);
+    exits(&folder.hvic(&["fitt"]), 2);
+    exits(&folder.hvic(&["doc", "Norml"]), 2);
+    exits(&folder.hvic(&["summary", "codes"]), 2);
+    exits(&folder.hvic(&["check", "wrong.hvi", "--set", "K"]), 2);
+}
+
+#[test]
+fn an_unfinished_fit_ends_in_4_and_is_written() {
+    let folder = Folder::new("unfinished");
+    let output = folder.fit_schools(&["--max-iterations", "1"]);
+    exits(&output, 4);
+    assert!(
+        err(&output).contains("not converged after 1 iteration"),
+        "{}",
+        err(&output)
+    );
+    let json: Value = serde_json::from_str(&folder.read("model.fit/fit.json")).expect("JSON");
+    assert_eq!(json["verdict"]["converged"], false);
+}
+
+#[test]
+fn problems_have_a_json_too() {
+    let folder = Folder::new("check-json");
+    folder.write("wrong.hvi", "mu ~ Norml(0, 1)\n");
+    let output = folder.hvic(&["check", "wrong.hvi", "--json"]);
+    exits(&output, 1);
+    let json: Value = serde_json::from_str(&out(&output)).expect("JSON");
+    let problem = &json["problems"][0];
+    assert_eq!(problem["severity"], "error");
+    assert_eq!(problem["place"]["line"], 1);
+    assert_eq!(problem["place"]["column"], 6);
+    let (model, data) = (example(SCHOOLS, "model.hvi"), example(SCHOOLS, "data.csv"));
+    let right = folder.hvic(&["check", &model, &data, "--json"]);
+    exits(&right, 0);
+    let json: Value = serde_json::from_str(&out(&right)).expect("JSON");
+    assert_eq!(json["plates"]["school"], 8);
+}
+
+#[test]
+fn files_are_formatted_in_place_and_streams_through() {
+    let folder = Folder::new("fmt");
+    let ugly = "mu~Normal( 0,1 ) // prior\n";
+    folder.write("a.hvi", ugly);
+    let listed = folder.hvic(&["fmt", "--check", "a.hvi"]);
+    exits(&listed, 1);
+    assert_eq!(out(&listed), "a.hvi\n");
+    assert_eq!(folder.read("a.hvi"), ugly);
+    exits(&folder.hvic(&["fmt", "a.hvi"]), 0);
+    let pretty = folder.read("a.hvi");
+    assert!(
+        pretty.contains("mu ~ Normal(0, 1)") && pretty.contains("// prior"),
+        "{pretty}"
+    );
+    exits(&folder.hvic(&["fmt", "--check", "a.hvi"]), 0);
+    folder.write("broken.hvi", "mu ~ \n");
+    exits(&folder.hvic(&["fmt", "broken.hvi"]), 1);
+    assert_eq!(folder.read("broken.hvi"), "mu ~ \n");
+}
+
+#[test]
+fn intervals_and_variables_are_chosen() {
+    let folder = Folder::new("choice");
+    let output = folder.fit_schools(&["--ci", "50,95", "--vars", "theta", "-q"]);
+    exits(&output, 0);
+    let text = out(&output);
+    for part in ["q2.5", "q25", "q75", "q97.5", "theta[school=H]"] {
+        assert!(text.contains(part), "`{part}` is not in\n{text}");
+    }
+    assert!(!text.contains("\ntau "), "{text}");
+    let unknown = folder.fit_schools(&["--force", "--vars", "thetta"]);
+    exits(&unknown, 2);
+    assert!(
+        err(&unknown).contains("did you mean `theta`?"),
+        "{}",
+        err(&unknown)
+    );
+}
+
+#[test]
+fn every_stage_can_be_printed() {
+    let folder = Folder::new("emit");
+    let model = example(SCHOOLS, "model.hvi");
+    for stage in ["ast", "typed", "model", "joint", "guide", "elbo", "tape"] {
+        let output = folder.hvic(&["emit", stage, &model]);
+        exits(&output, 0);
+        assert!(!out(&output).is_empty(), "{stage}");
+    }
+}
+
+#[test]
+fn explanations_know_three_formats() {
+    let folder = Folder::new("explain");
+    let model = example(SCHOOLS, "model.hvi");
+    let text = folder.hvic(&["explain", &model]);
+    exits(&text, 0);
+    insta::assert_snapshot!("explain_eight_schools", out(&text));
+    let radon = example("examples/radon", "model.hvi");
+    insta::assert_snapshot!("explain_radon", out(&folder.hvic(&["explain", &radon])));
+    let lsat = example("examples/lsat", "model.hvi");
+    insta::assert_snapshot!("explain_lsat", out(&folder.hvic(&["explain", &lsat])));
+    let kidiq = example("examples/kidiq", "model.hvi");
+    insta::assert_snapshot!("explain_kidiq", out(&folder.hvic(&["explain", &kidiq])));
+    let epil = example("examples/epil", "model.hvi");
+    let markdown = folder.hvic(&["explain", &epil, "--format", "md"]);
+    insta::assert_snapshot!("explain_epil_markdown", out(&markdown));
+    let latex = folder.hvic(&["explain", &radon, "--format", "latex"]);
+    insta::assert_snapshot!("explain_radon_latex", out(&latex));
+    exits(&folder.hvic(&["explain", &model, "-o", "a.txt"]), 0);
+    assert_eq!(folder.read("a.txt"), out(&text));
+    exits(&folder.hvic(&["explain", &model, "-o", "a.txt"]), 2);
+}
+
+#[test]
+fn help_is_short_and_whole() {
+    let folder = Folder::new("help");
+    insta::assert_snapshot!("help", out(&folder.hvic(&["--help"])));
+    insta::assert_snapshot!("help_fit", out(&folder.hvic(&["fit", "-h"])));
+    insta::assert_snapshot!("doc", out(&folder.hvic(&["doc", "Normal"])));
+}
