@@ -1,6 +1,7 @@
 //! Dual numbers: a value with the derivative along one direction.
 
 use super::Real;
+use super::elementary::Unfused;
 use std::ops::Add;
 use std::ops::AddAssign;
 use std::ops::Div;
@@ -23,6 +24,7 @@ pub struct Dual {
 }
 
 impl PartialOrd for Dual {
+    #[inline(always)]
     fn partial_cmp(&self, other: &Dual) -> Option<std::cmp::Ordering> {
         self.value.partial_cmp(&other.value)
     }
@@ -30,6 +32,7 @@ impl PartialOrd for Dual {
 
 impl Neg for Dual {
     type Output = Dual;
+    #[inline(always)]
     fn neg(self) -> Dual {
         Dual {
             value: -self.value,
@@ -40,6 +43,7 @@ impl Neg for Dual {
 
 impl Add for Dual {
     type Output = Dual;
+    #[inline(always)]
     fn add(self, b: Dual) -> Dual {
         Dual {
             value: self.value + b.value,
@@ -50,6 +54,7 @@ impl Add for Dual {
 
 impl Sub for Dual {
     type Output = Dual;
+    #[inline(always)]
     fn sub(self, b: Dual) -> Dual {
         Dual {
             value: self.value - b.value,
@@ -60,6 +65,7 @@ impl Sub for Dual {
 
 impl Mul for Dual {
     type Output = Dual;
+    #[inline(always)]
     fn mul(self, b: Dual) -> Dual {
         Dual {
             value: self.value * b.value,
@@ -70,6 +76,7 @@ impl Mul for Dual {
 
 impl Div for Dual {
     type Output = Dual;
+    #[inline(always)]
     fn div(self, b: Dual) -> Dual {
         let value = self.value / b.value;
         Dual {
@@ -81,6 +88,7 @@ impl Div for Dual {
 
 impl Rem for Dual {
     type Output = Dual;
+    #[inline(always)]
     fn rem(self, b: Dual) -> Dual {
         let quotient = (self.value / b.value).trunc();
         Dual {
@@ -93,11 +101,13 @@ impl Rem for Dual {
 macro_rules! assign {
     ($($trait:ident $method:ident $op:tt)*) => {$(
         impl $trait for Dual {
+            #[inline(always)]
             fn $method(&mut self, b: Dual) {
                 *self = *self $op b;
             }
         }
         impl $trait<&Dual> for Dual {
+            #[inline(always)]
             fn $method(&mut self, b: &Dual) {
                 *self = *self $op *b;
             }
@@ -110,6 +120,7 @@ macro_rules! by_reference {
     ($($trait:ident $method:ident $op:tt)*) => {$(
         impl $trait<&Dual> for Dual {
             type Output = Dual;
+            #[inline(always)]
             fn $method(self, b: &Dual) -> Dual {
                 self $op *b
             }
@@ -119,15 +130,18 @@ macro_rules! by_reference {
 by_reference! { Add add + Sub sub - Mul mul * Div div / Rem rem % }
 
 impl num_traits::Zero for Dual {
+    #[inline(always)]
     fn zero() -> Dual {
         Dual::default()
     }
+    #[inline(always)]
     fn is_zero(&self) -> bool {
         self.value == 0.0 && self.tangent == 0.0
     }
 }
 
 impl num_traits::One for Dual {
+    #[inline(always)]
     fn one() -> Dual {
         Dual {
             value: 1.0,
@@ -138,45 +152,49 @@ impl num_traits::One for Dual {
 
 impl num_traits::Num for Dual {
     type FromStrRadixErr = num_traits::ParseFloatError;
+    #[inline(always)]
     fn from_str_radix(text: &str, radix: u32) -> Result<Dual, Self::FromStrRadixErr> {
         f64::from_str_radix(text, radix).map(Dual::of)
     }
 }
 
 impl Real for Dual {
+    type Fma = Unfused;
+    const TANGENT: bool = true;
+    #[inline(always)]
     fn of(value: f64) -> Dual {
         Dual {
             value,
             tangent: 0.0,
         }
     }
+    #[inline(always)]
     fn value(self) -> f64 {
         self.value
     }
-    fn chain(self, value: f64, derivative: impl FnOnce() -> f64) -> Dual {
+    #[inline(always)]
+    fn chain(self, value: f64, derivative: f64) -> Dual {
         // Where the tangent is zero the derivative may be infinite: the product is still zero.
         let tangent = if self.tangent == 0.0 {
             0.0
         } else {
-            self.tangent * derivative()
+            self.tangent * derivative
         };
         Dual { value, tangent }
     }
-    fn pow(self, exponent: Dual) -> Dual {
-        let value = self.value.powf(exponent.value);
-        let by_base = if self.tangent == 0.0 || exponent.value == 0.0 {
-            0.0
-        } else {
-            self.tangent * exponent.value * self.value.powf(exponent.value - 1.0)
-        };
-        let by_exponent = if exponent.tangent == 0.0 || self.value == 0.0 {
-            0.0
-        } else {
-            exponent.tangent * value * self.value.ln()
+    #[inline(always)]
+    fn chain_two(self, other: Dual, value: f64, partials: [f64; 2]) -> Dual {
+        let [first, second] = partials;
+        let times = |tangent: f64, partial: f64| {
+            if tangent == 0.0 {
+                0.0
+            } else {
+                tangent * partial
+            }
         };
         Dual {
             value,
-            tangent: by_base + by_exponent,
+            tangent: times(self.tangent, first) + times(other.tangent, second),
         }
     }
 }

@@ -2,11 +2,15 @@
 
 pub mod dense;
 pub mod dual;
+pub mod elementary;
+pub mod lane;
 pub mod real;
 pub mod rng;
+pub mod simd;
 pub mod special;
 pub mod stable;
 pub use dual::Dual;
+pub use lane::Lane;
 pub use real::Real;
 
 #[cfg(test)]

@@ -1,5 +1,8 @@
 //! The scalar type that every kernel is generic over: `f64`, and dual numbers over it.
 
+use super::elementary;
+use super::elementary::Fma;
+use super::elementary::Unfused;
 use super::special;
 use num_traits::NumAssignRef;
 use std::fmt::Debug;
@@ -12,187 +15,351 @@ use std::ops::Neg;
 pub trait Real:
     NumAssignRef + Neg<Output = Self> + Copy + PartialOrd + Debug + Default + Send + Sync + 'static
 {
+    /// How its elementary functions multiply and add; [`Unfused`] but inside a [`Lane`](super::Lane).
+    type Fma: Fma;
+    /// Whether it carries a tangent, so that derivatives are needed.
+    const TANGENT: bool;
     /// A constant.
     fn of(value: f64) -> Self;
     /// The value, without any tangent.
     fn value(self) -> f64;
-    /// A function given by its value and first derivative at `self.value()`; `derivative` is not called for `f64`.
-    fn chain(self, value: f64, derivative: impl FnOnce() -> f64) -> Self;
+    /// A function given by its value and first derivative at `self.value()`; `derivative` is not needed where there is no tangent.
+    fn chain(self, value: f64, derivative: f64) -> Self;
+
+    /// A function of two arguments, given by its value and its partial derivatives; these are not needed where there is no tangent.
+    fn chain_two(self, other: Self, value: f64, partials: [f64; 2]) -> Self;
 
     /// e to this power.
+    #[inline(always)]
     fn exp(self) -> Self {
         let x = self.value();
-        let y = x.exp();
-        self.chain(y, || y)
+        let y = elementary::exp::<Self::Fma>(x);
+        self.chain(y, if Self::TANGENT { y } else { 0.0 })
     }
     /// e to this power, minus 1, accurate near 0.
+    #[inline(always)]
     fn expm1(self) -> Self {
         let x = self.value();
-        let y = x.exp_m1();
-        self.chain(y, || x.exp())
+        let y = elementary::expm1::<Self::Fma>(x);
+        self.chain(
+            y,
+            if Self::TANGENT {
+                elementary::exp::<Self::Fma>(x)
+            } else {
+                0.0
+            },
+        )
     }
     /// The natural logarithm; −∞ at 0, NaN below.
+    #[inline(always)]
     fn log(self) -> Self {
         let x = self.value();
-        let y = x.ln();
-        self.chain(y, || 1.0 / x)
+        let y = elementary::log::<Self::Fma>(x);
+        self.chain(y, if Self::TANGENT { 1.0 / x } else { 0.0 })
     }
     /// log(1 + x), accurate near 0.
+    #[inline(always)]
     fn log1p(self) -> Self {
         let x = self.value();
-        let y = x.ln_1p();
-        self.chain(y, || 1.0 / (1.0 + x))
+        let y = elementary::log1p::<Self::Fma>(x);
+        self.chain(y, if Self::TANGENT { 1.0 / (1.0 + x) } else { 0.0 })
     }
     /// log(1 − eˣ) for x ≤ 0.
+    #[inline(always)]
     fn log1m_exp(self) -> Self {
         let x = self.value();
-        let y = if x > -std::f64::consts::LN_2 {
-            (-x.exp_m1()).ln()
-        } else {
-            (-x.exp()).ln_1p()
-        };
-        self.chain(y, || x.exp() / x.exp_m1())
+        let y = elementary::log1m_exp::<Self::Fma>(x);
+        self.chain(
+            y,
+            if Self::TANGENT {
+                elementary::exp::<Self::Fma>(x) / elementary::expm1::<Self::Fma>(x)
+            } else {
+                0.0
+            },
+        )
     }
     /// 1 / (1 + e⁻ˣ), accurate in both tails.
+    #[inline(always)]
     fn sigmoid(self) -> Self {
         let x = self.value();
-        let e = (-x.abs()).exp();
-        let y = if x < 0.0 {
-            e / (1.0 + e)
-        } else {
-            1.0 / (1.0 + e)
-        };
-        self.chain(y, || e / ((1.0 + e) * (1.0 + e)))
+        let y = elementary::sigmoid::<Self::Fma>(x);
+        self.chain(
+            y,
+            if Self::TANGENT {
+                y * elementary::sigmoid::<Self::Fma>(-x)
+            } else {
+                0.0
+            },
+        )
     }
     /// log(1 + eˣ), accurate in both tails.
+    #[inline(always)]
     fn softplus(self) -> Self {
         let x = self.value();
-        let e = (-x.abs()).exp();
-        let y = x.max(0.0) + e.ln_1p();
-        self.chain(y, || {
-            if x < 0.0 {
-                e / (1.0 + e)
+        let y = elementary::softplus::<Self::Fma>(x);
+        self.chain(
+            y,
+            if Self::TANGENT {
+                elementary::sigmoid::<Self::Fma>(x)
             } else {
-                1.0 / (1.0 + e)
-            }
-        })
+                0.0
+            },
+        )
     }
     /// The square root.
+    #[inline(always)]
     fn sqrt(self) -> Self {
         let x = self.value();
         let y = x.sqrt();
-        self.chain(y, || 0.5 / y)
+        self.chain(y, if Self::TANGENT { 0.5 / y } else { 0.0 })
     }
     /// The absolute value; its derivative at 0 is 0.
+    #[inline(always)]
     fn abs(self) -> Self {
         let x = self.value();
         let y = x.abs();
-        self.chain(y, || if x == 0.0 { 0.0 } else { x.signum() })
+        self.chain(
+            y,
+            if Self::TANGENT {
+                if x == 0.0 { 0.0 } else { x.signum() }
+            } else {
+                0.0
+            },
+        )
     }
     /// The largest integer not above; its derivative is 0.
+    #[inline(always)]
     fn floor(self) -> Self {
         let x = self.value();
         let y = x.floor();
-        self.chain(y, || 0.0)
+        self.chain(y, 0.0)
     }
     /// This to the power `exponent`; 0⁰ = 1. At base 0 the derivative by the exponent is 0, and with an exponent of 0 or
     /// from 1 on that by the base is finite.
-    fn pow(self, exponent: Self) -> Self;
+    #[inline(always)]
+    fn pow(self, exponent: Self) -> Self {
+        let (x, p) = (self.value(), exponent.value());
+        let y = elementary::pow::<Self::Fma>(x, p);
+        self.chain_two(
+            exponent,
+            y,
+            if Self::TANGENT {
+                [
+                    if p == 0.0 {
+                        0.0
+                    } else {
+                        p * elementary::pow::<Self::Fma>(x, p - 1.0)
+                    },
+                    if x == 0.0 {
+                        0.0
+                    } else {
+                        y * elementary::log::<Self::Fma>(x)
+                    },
+                ]
+            } else {
+                [0.0; 2]
+            },
+        )
+    }
     /// The sine.
+    #[inline(always)]
     fn sin(self) -> Self {
         let x = self.value();
-        let y = x.sin();
-        self.chain(y, || x.cos())
+        let y = elementary::sin::<Self::Fma>(x);
+        self.chain(
+            y,
+            if Self::TANGENT {
+                elementary::cos::<Self::Fma>(x)
+            } else {
+                0.0
+            },
+        )
     }
     /// The cosine.
+    #[inline(always)]
     fn cos(self) -> Self {
         let x = self.value();
-        let y = x.cos();
-        self.chain(y, || -x.sin())
+        let y = elementary::cos::<Self::Fma>(x);
+        self.chain(
+            y,
+            if Self::TANGENT {
+                -elementary::sin::<Self::Fma>(x)
+            } else {
+                0.0
+            },
+        )
     }
     /// The inverse tangent.
+    #[inline(always)]
     fn atan(self) -> Self {
         let x = self.value();
         let y = x.atan();
-        self.chain(y, || 1.0 / (1.0 + x * x))
+        self.chain(
+            y,
+            if Self::TANGENT {
+                1.0 / (1.0 + x * x)
+            } else {
+                0.0
+            },
+        )
     }
     /// The hyperbolic tangent.
+    #[inline(always)]
     fn tanh(self) -> Self {
         let x = self.value();
-        let y = x.tanh();
-        self.chain(y, || {
-            // 1 − y² without cancellation.
-            let e = (-2.0 * x.abs()).exp();
-            4.0 * e / ((1.0 + e) * (1.0 + e))
-        })
+        let y = elementary::tanh::<Self::Fma>(x);
+        self.chain(
+            y,
+            if Self::TANGENT {
+                // 1 − y² without cancellation.
+                let (above, below) = (
+                    elementary::sigmoid::<Self::Fma>(2.0 * x),
+                    elementary::sigmoid::<Self::Fma>(-2.0 * x),
+                );
+                4.0 * above * below
+            } else {
+                0.0
+            },
+        )
     }
     /// log |Γ(x)|.
+    #[inline(always)]
     fn lgamma(self) -> Self {
         let x = self.value();
-        let y = special::lgamma(x);
-        self.chain(y, || special::digamma(x))
+        let y = elementary::lgamma::<Self::Fma>(x);
+        self.chain(
+            y,
+            if Self::TANGENT {
+                elementary::digamma::<Self::Fma>(x)
+            } else {
+                0.0
+            },
+        )
     }
     /// ψ(x), the derivative of [`Real::lgamma`].
+    #[inline(always)]
     fn digamma(self) -> Self {
         let x = self.value();
-        let y = special::digamma(x);
-        self.chain(y, || special::trigamma(x))
+        let y = elementary::digamma::<Self::Fma>(x);
+        self.chain(
+            y,
+            if Self::TANGENT {
+                elementary::trigamma::<Self::Fma>(x)
+            } else {
+                0.0
+            },
+        )
     }
     /// ψ′(x).
+    #[inline(always)]
     fn trigamma(self) -> Self {
         let x = self.value();
-        let y = special::trigamma(x);
-        self.chain(y, || special::tetragamma(x))
+        let y = elementary::trigamma::<Self::Fma>(x);
+        self.chain(
+            y,
+            if Self::TANGENT {
+                special::tetragamma(x)
+            } else {
+                0.0
+            },
+        )
     }
     /// The error function.
+    #[inline(always)]
     fn erf(self) -> Self {
         let x = self.value();
-        let y = special::erf(x);
-        self.chain(y, || std::f64::consts::FRAC_2_SQRT_PI * (-x * x).exp())
+        let y = elementary::erf::<Self::Fma>(x);
+        self.chain(
+            y,
+            if Self::TANGENT {
+                std::f64::consts::FRAC_2_SQRT_PI * elementary::exp::<Self::Fma>(-x * x)
+            } else {
+                0.0
+            },
+        )
     }
     /// Φ(x), the standard normal distribution function, accurate in both tails.
+    #[inline(always)]
     fn normal_cdf(self) -> Self {
         let x = self.value();
-        let y = special::normal_cdf(x);
-        self.chain(y, || special::normal_density(x))
+        let y = elementary::normal_cdf::<Self::Fma>(x);
+        self.chain(
+            y,
+            if Self::TANGENT {
+                elementary::normal_density::<Self::Fma>(x)
+            } else {
+                0.0
+            },
+        )
     }
     /// log Φ(x), accurate in both tails.
+    #[inline(always)]
     fn log_normal_cdf(self) -> Self {
         let x = self.value();
-        let y = special::log_normal_cdf(x);
-        self.chain(y, || special::inverse_mills(x))
+        let y = elementary::log_normal_cdf::<Self::Fma>(x);
+        self.chain(
+            y,
+            if Self::TANGENT {
+                elementary::inverse_mills::<Self::Fma>(x)
+            } else {
+                0.0
+            },
+        )
     }
     /// φ(x)/Φ(x), the derivative of [`Real::log_normal_cdf`].
+    #[inline(always)]
     fn inverse_mills(self) -> Self {
         let x = self.value();
-        let y = special::inverse_mills(x);
-        self.chain(y, || -y * special::inverse_mills_excess(x))
+        let y = elementary::inverse_mills::<Self::Fma>(x);
+        self.chain(
+            y,
+            if Self::TANGENT {
+                -y * special::inverse_mills_excess(x)
+            } else {
+                0.0
+            },
+        )
     }
     /// φ(x), the standard normal density.
+    #[inline(always)]
     fn normal_density(self) -> Self {
         let x = self.value();
-        let y = special::normal_density(x);
-        self.chain(y, || -x * y)
+        let y = elementary::normal_density::<Self::Fma>(x);
+        self.chain(y, if Self::TANGENT { -x * y } else { 0.0 })
     }
     /// Φ⁻¹(p).
+    #[inline(always)]
     fn normal_quantile(self) -> Self {
         let x = self.value();
         let y = special::normal_quantile(x);
-        self.chain(y, || 1.0 / special::normal_density(y))
+        self.chain(
+            y,
+            if Self::TANGENT {
+                1.0 / elementary::normal_density::<Self::Fma>(y)
+            } else {
+                0.0
+            },
+        )
     }
 }
 
 impl Real for f64 {
+    type Fma = Unfused;
+    const TANGENT: bool = false;
+    #[inline(always)]
     fn of(value: f64) -> f64 {
         value
     }
+    #[inline(always)]
     fn value(self) -> f64 {
         self
     }
-    fn chain(self, value: f64, _derivative: impl FnOnce() -> f64) -> f64 {
+    #[inline(always)]
+    fn chain(self, value: f64, _derivative: f64) -> f64 {
         value
     }
-    fn pow(self, exponent: f64) -> f64 {
-        self.powf(exponent)
+    #[inline(always)]
+    fn chain_two(self, _other: f64, value: f64, _partials: [f64; 2]) -> f64 {
+        value
     }
 }

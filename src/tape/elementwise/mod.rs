@@ -8,9 +8,14 @@ pub mod functions;
 pub mod operators;
 
 use crate::num::Dual;
+use crate::num::Lane;
 use crate::num::Real;
+use crate::num::elementary::Fma;
+use crate::num::simd;
+use crate::num::simd::Task;
 pub use functions::*;
 pub use operators::*;
+use std::marker::PhantomData;
 
 /// The set of numbers that an argument may take, or that a result lies in.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -166,36 +171,159 @@ impl<T: Real> Kernel<T> {
     /// The loops of rule `R`.
     pub const fn of<R: Rule<N>, const N: usize>() -> Kernel<T> {
         Kernel {
-            forward: forward::<R, T, N>,
-            backward: backward::<R, T, N>,
+            forward: |args, out| {
+                simd::run(Values::<R, T, N> {
+                    args: std::array::from_fn(|k| args[k]),
+                    out,
+                    rule: PhantomData,
+                });
+            },
+            backward: |args, y, y_bar, out| {
+                simd::run(Adjoints::<R, T, N> {
+                    args: std::array::from_fn(|k| args[k]),
+                    y,
+                    y_bar,
+                    out,
+                    rule: PhantomData,
+                });
+            },
         }
     }
 }
 
-fn forward<R: Rule<N>, T: Real, const N: usize>(args: &[Lanes<'_, T>], out: &mut [T]) {
-    let args: [Lanes<'_, T>; N] = std::array::from_fn(|k| args[k]);
-    for (i, y) in out.iter_mut().enumerate() {
-        *y = R::value(std::array::from_fn(|k| args[k].at(i)));
+/// Lanes in a piece of a block.
+const PIECE: usize = 128;
+
+/// One number for each lane of a piece.
+type Piece<T> = [T; PIECE];
+
+/// Where a loop over `n` lanes of a piece ends: lanes up to the next multiple of 8 are computed along, because a vector
+/// costs as much as a number.
+#[inline(always)]
+fn padded(n: usize) -> usize {
+    ((n + 7) & !7).min(PIECE)
+}
+
+/// The arguments of a row, piece by piece. The hot loops see only arrays, so that the compiler need not ask which
+/// arguments vary and where they end.
+struct Pieces<'a, T, const N: usize> {
+    args: [Lanes<'a, T>; N],
+    /// What is the same in every lane, and the lanes of a last piece that is not full.
+    own: [Piece<T>; N],
+}
+
+impl<'a, T: Real, const N: usize> Pieces<'a, T, N> {
+    #[inline(always)]
+    fn new(args: [Lanes<'a, T>; N]) -> Self {
+        let mut pieces = Pieces {
+            args,
+            own: [[T::default(); PIECE]; N],
+        };
+        for (arg, own) in args.iter().zip(&mut pieces.own) {
+            match arg {
+                Lanes::Each(_) => {}
+                Lanes::Same(value) => own.fill(*value),
+            }
+        }
+        pieces
+    }
+
+    /// Lanes `first .. first + n` of each argument.
+    #[inline(always)]
+    fn take(&mut self, first: usize, n: usize) -> [&Piece<T>; N] {
+        for (arg, own) in self.args.iter().zip(&mut self.own) {
+            match arg {
+                Lanes::Each(values) if n < PIECE => {
+                    own[..n].copy_from_slice(&values[first..first + n]);
+                }
+                Lanes::Each(_) | Lanes::Same(_) => {}
+            }
+        }
+        std::array::from_fn(|k| match self.args[k] {
+            Lanes::Each(values) => values[first..].first_chunk().unwrap_or(&self.own[k]),
+            Lanes::Same(_) => &self.own[k],
+        })
     }
 }
 
-fn backward<R: Rule<N>, T: Real, const N: usize>(
-    args: &[Lanes<'_, T>],
-    y: &[T],
-    y_bar: &[T],
-    out: &mut [T],
-) {
-    let args: [Lanes<'_, T>; N] = std::array::from_fn(|k| args[k]);
-    let n = y.len();
-    for i in 0..n {
-        let partials = R::partials(std::array::from_fn(|k| args[k].at(i)), y[i]);
-        for (k, partial) in partials.into_iter().enumerate() {
-            // A zero adjoint stays zero whatever the partial: a branch not taken may be infinite there.
-            out[k * n + i] = if y_bar[i].is_zero() {
-                T::zero()
-            } else {
-                y_bar[i] * partial
-            };
+/// Lane `i` of each argument.
+#[inline(always)]
+fn lane<T: Real, F: Fma, const N: usize>(args: [&Piece<T>; N], i: usize) -> [Lane<T, F>; N] {
+    std::array::from_fn(|k| Lane::new(args[k][i]))
+}
+
+/// Writes the first lanes of a piece.
+#[inline(always)]
+fn put<T: Copy>(piece: &Piece<T>, out: &mut [T]) {
+    match <&mut Piece<T>>::try_from(&mut *out) {
+        Ok(out) => *out = *piece,
+        Err(_) => out.copy_from_slice(&piece[..out.len()]),
+    }
+}
+
+/// The loop that writes values.
+struct Values<'a, R, T, const N: usize> {
+    args: [Lanes<'a, T>; N],
+    out: &'a mut [T],
+    rule: PhantomData<R>,
+}
+
+impl<R: Rule<N>, T: Real, const N: usize> Task for Values<'_, R, T, N> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<F: Fma>(self) {
+        let mut args = Pieces::new(self.args);
+        for (piece, out) in self.out.chunks_mut(PIECE).enumerate() {
+            let n = out.len();
+            let args = args.take(piece * PIECE, n);
+            let mut y = [T::default(); PIECE];
+            for (i, y) in y[..padded(n)].iter_mut().enumerate() {
+                *y = R::value(lane::<T, F, N>(args, i)).get();
+            }
+            put(&y, out);
+        }
+    }
+}
+
+/// The loop that writes adjoints.
+struct Adjoints<'a, R, T, const N: usize> {
+    args: [Lanes<'a, T>; N],
+    y: &'a [T],
+    y_bar: &'a [T],
+    out: &'a mut [T],
+    rule: PhantomData<R>,
+}
+
+impl<R: Rule<N>, T: Real, const N: usize> Task for Adjoints<'_, R, T, N> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<F: Fma>(self) {
+        let len = self.y.len();
+        let mut args = Pieces::new(self.args);
+        let mut results = Pieces::new([Lanes::Each(self.y), Lanes::Each(self.y_bar)]);
+        for first in (0..len).step_by(PIECE) {
+            let n = (len - first).min(PIECE);
+            let args = args.take(first, n);
+            let results = results.take(first, n);
+            let mut bars = [[T::default(); PIECE]; N];
+            for i in 0..padded(n) {
+                let [y, y_bar] = lane::<T, F, 2>(results, i);
+                let partials = R::partials(lane::<T, F, N>(args, i), y);
+                for (bar, partial) in bars.iter_mut().zip(partials) {
+                    // A zero adjoint stays zero whatever the partial: a branch not taken may be infinite there.
+                    let product = (y_bar * partial).get();
+                    bar[i] = if y_bar.get().is_zero() {
+                        T::zero()
+                    } else {
+                        product
+                    };
+                }
+            }
+            for (bar, out) in bars.iter().zip(self.out.chunks_exact_mut(len)) {
+                put(bar, &mut out[first..first + n]);
+            }
         }
     }
 }
