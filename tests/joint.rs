@@ -3,7 +3,9 @@
 mod chain;
 
 use hvi::joint::Joint;
+use hvi::num::Dual;
 use hvi::num::special::lgamma;
+use hvi::tape::Tape;
 use std::f64::consts::PI;
 
 fn normal(x: f64, mean: f64, sd: f64) -> f64 {
@@ -25,6 +27,38 @@ fn point(dim: usize, seed: usize) -> Vec<f64> {
         .collect()
 }
 
+/// Value, gradient and the product of the Hessian with a direction.
+fn all(tape: &Tape, z: &[f64]) -> Vec<f64> {
+    let dual: Vec<Dual> = (z.iter().enumerate())
+        .map(|(k, v)| Dual {
+            value: *v,
+            tangent: ((k * 13 % 7) as f64 - 3.0) / 3.0,
+        })
+        .collect();
+    let mut gradient = vec![Dual::default(); z.len()];
+    let value = tape.gradient(&dual, &mut tape.workspace(), &mut gradient);
+    let mut plain = vec![0.0; z.len()];
+    let plain_value = tape.gradient(z, &mut tape.workspace(), &mut plain);
+    let mut numbers = vec![plain_value, value.value, value.tangent];
+    numbers.extend(plain);
+    numbers.extend(gradient.iter().flat_map(|g| [g.value, g.tangent]));
+    numbers
+}
+
+/// Holds what the recognised forms give against what the plain operations give.
+fn compare_recognised(joint: &Joint, z: &[f64]) {
+    let (fast, plain) = (
+        all(joint.density(), z),
+        all(&joint.density().recognising(false), z),
+    );
+    for (k, (a, b)) in fast.iter().zip(&plain).enumerate() {
+        assert!(
+            (a - b).abs() <= 1e-9 * (1.0 + b.abs()),
+            "number {k}: {a} against {b}"
+        );
+    }
+}
+
 /// Holds the joint against `by_hand` of the coordinates and of the named sites' offsets, and its gradient against differences.
 fn check(joint: &Joint, by_hand: impl Fn(&dyn Fn(&str) -> usize, &[f64]) -> f64) {
     let offset = |name: &str| {
@@ -44,6 +78,7 @@ fn check(joint: &Joint, by_hand: impl Fn(&dyn Fn(&str) -> usize, &[f64]) -> f64)
             (value - expected).abs() <= 1e-9 * expected.abs().max(1.0),
             "{value} against {expected}"
         );
+        compare_recognised(joint, &z);
         let mut gradient = vec![0.0; z.len()];
         joint.density().gradient(&z, &mut workspace, &mut gradient);
         for k in 0..z.len() {
@@ -344,4 +379,61 @@ fn supports_have_their_jacobians() {
             .map(|y| normal(*y, x + p + s[1] + c[2] + r, 1.0))
             .sum::<f64>()
     });
+}
+
+/// Rows of 7 groups and 11 items, sorted by group or not.
+fn many_rows(sorted: bool) -> String {
+    let mut csv = String::from("g,item,x1,x2,y,n\n");
+    for i in 0..700 {
+        let g = if sorted { i / 100 } else { (i * i + 3 * i) % 7 };
+        let x = |k: usize| ((i * (31 + 8 * k) % 101) as f64 / 50.0) - 1.0;
+        csv.push_str(&format!(
+            "{g},{},{},{},{},{}\n",
+            i * 5 % 11,
+            x(1),
+            x(2),
+            i * 7 % 2,
+            i * 3 % 5
+        ));
+    }
+    csv
+}
+
+#[test]
+fn affine_predictors_are_recognised_and_change_nothing() {
+    let models = [
+        (
+            "binary",
+            "y ~ Bernoulli(logit = a + s * x1 - 2 * dot(beta, x) + c)",
+        ),
+        ("real", "y ~ Normal(a * 0.5 + (x1 + 1) * s, sigma)"),
+        ("count", "n ~ Poisson(log = a + beta[2] * x1 * x1)"),
+        ("count", "n ~ NegBinomial(log = s - a, shape = 3)"),
+        ("real", "y ~ StudentT(4, x1 + a, sigma)"),
+    ];
+    for (kind, statement) in models {
+        for sorted in [true, false] {
+            let joint = chain::joint(
+                &format!(
+                    "sigma ~ HalfNormal(1)
+                     beta[2] ~ Normal(0, 1)
+                     plate g {{ a ~ Normal(beta[1], sigma); s ~ Normal(0, 1) }}
+                     plate item {{ c ~ Normal(0, sigma) }}
+                     plate row = rows in g, item {{
+                       data x1: real
+                       data x: real[2] = columns(x1, x2)
+                       data y: {}
+                       data n: count
+                       {statement}
+                     }}",
+                    if kind == "count" { "real" } else { kind },
+                ),
+                &many_rows(sorted),
+            );
+            let names = joint.density().recognised();
+            assert_eq!(names.len(), 1, "{statement}: {names:?}");
+            assert_eq!(names[0].1.contains("sorted"), sorted, "{names:?}");
+            compare_recognised(&joint, &point(joint.dim(), 1));
+        }
+    }
 }

@@ -41,7 +41,19 @@ elementwise! {
         partials: |_y| [
             T::zero(),
             if x.value() == 1.0 { (-logit).sigmoid() } else { -logit.sigmoid() },
-        ]
+        ],
+        one_pass: [x, logit] {
+            apart: T::zero(),
+            add: {
+                let towards = if x.value() == 1.0 { logit } else { -logit };
+                if towards.value() < 0.0 { towards } else { T::zero() }
+            },
+            product: T::one() + (-logit.abs()).exp(),
+            partials: {
+                let e = (-logit.abs()).exp();
+                [T::zero(), x - if logit.value() < 0.0 { e } else { T::one() } / (T::one() + e)]
+            }
+        }
     }
     /// The log mass of the Bernoulli distribution, given its probit.
     ProbitLogDensity PROBIT_LOG_DENSITY "bernoulli_probit_log_density" (x: Binary, probit: Real) -> Real,

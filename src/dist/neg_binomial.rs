@@ -29,11 +29,13 @@ fn mass<T: Real>(x: T, odds: T, shape: T) -> T {
     none + stable::lgamma_ratio(shape, x) - (x + T::one()).lgamma() - x * (-odds).softplus()
 }
 
-/// The derivative of [`mass`] by the shape, with the mean held.
+/// The derivative of [`mass`] by the shape, with the mean held: with p the share mean / (mean + shape),
+/// ψ(shape + x) − ψ(shape) − x (1 − p) / shape + p + log(1 − p), its large parts taken together.
 #[inline(always)]
 fn by_shape<T: Real>(x: T, odds: T, shape: T) -> T {
-    let ratio = stable::digamma_ratio(shape, x);
-    ratio - odds.softplus() + odds.sigmoid() - x * (-odds).sigmoid() / shape
+    let share = odds.sigmoid();
+    let ratio = stable::digamma_ratio(shape, x) - x / shape;
+    ratio + x * share / shape + stable::log1m_and(share, -odds.softplus())
 }
 
 elementwise! {

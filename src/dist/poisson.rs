@@ -41,7 +41,13 @@ elementwise! {
     LogLogDensity LOG_LOG_DENSITY "poisson_log_log_density" (x: Count, log: Real) -> Real,
     at [[3.0, 0.3], [0.0, -800.0], [2.0, -800.0], [100000000.0, 18.4], [20.0, 7.0]] {
         value: stable::unless(!Domain::Count.holds(x.value()), mass(x, log.exp(), log)),
-        partials: |_y| [T::zero(), x - log.exp()]
+        partials: |_y| [T::zero(), x - log.exp()],
+        one_pass: [x, log] {
+            apart: -(x + T::one()).lgamma(),
+            add: x * log - log.exp(),
+            product: T::one(),
+            partials: [T::zero(), x - log.exp()]
+        }
     }
 }
 

@@ -16,7 +16,8 @@ pub fn difference(f: &dyn Fn(&[f64]) -> f64, at: &[f64], k: usize) -> Option<(f6
         moved[k] += f64::from(j) * 4.0 * f64::EPSILON * size;
         (f(&moved) - f(at)).abs()
     });
-    let noise = nearby.fold(f64::EPSILON * scale, f64::max);
+    // Results below the smallest normal number are rounded to a share of it, or to zero.
+    let noise = nearby.fold((f64::EPSILON * scale).max(f64::MIN_POSITIVE), f64::max);
     let central = |h: f64| {
         let mut moved = at.to_vec();
         moved[k] = here + h;

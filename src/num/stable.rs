@@ -172,3 +172,16 @@ pub fn gamma_kernel<T: Real>(a: T, m: T, log_m: T) -> T {
     };
     a * log - excess + T::of(0.5) * a.log() - T::of(HALF_LOG_TWO_PI) - stirling(a)
 }
+
+/// x + log(1 − x) for 0 ≤ x < 1, given the logarithm: near 0 by its series −x² (½ + x / 3 + x² / 4 + …), where the two cancel.
+#[inline(always)]
+pub fn log1m_and<T: Real>(x: T, log1m: T) -> T {
+    if x.value() > 0.02 {
+        return x + log1m;
+    }
+    let mut series = T::zero();
+    for k in (2..=11).rev() {
+        series = series * x + T::of(1.0 / f64::from(k));
+    }
+    -x * x * series
+}

@@ -286,7 +286,7 @@ impl Builder {
     /// The tape whose value is the sum over all elements of `terms` and from which `outputs` are read.
     pub fn tape(&self, terms: &[NodeId], outputs: &[NodeId]) -> Tape {
         let lens: Vec<usize> = self.plates.iter().map(|p| p.len).collect();
-        Tape::new(&self.nodes, &lens, self.dim, terms, outputs)
+        Tape::new(&self.nodes, &lens, self.dim, terms, outputs, true)
     }
 
     /// The values of a node that does not depend on inputs: component `k` of element `i` at `k * len + i`.
@@ -299,7 +299,7 @@ impl Builder {
                     "a value known before inputs are"
                 );
                 let lens: Vec<usize> = self.plates.iter().map(|p| p.len).collect();
-                let tape = Tape::new(&self.nodes, &lens, 0, &[], &[node]);
+                let tape = Tape::new(&self.nodes, &lens, 0, &[], &[node], false);
                 let mut workspace = tape.workspace::<f64>();
                 tape.value(&[], &mut workspace);
                 workspace.output(0).into()

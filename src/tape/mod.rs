@@ -12,6 +12,7 @@ mod builder;
 mod dump;
 pub mod elementwise;
 pub mod event;
+mod glm;
 mod program;
 mod run;
 
@@ -106,6 +107,7 @@ pub struct Tape {
     dim: usize,
     terms: Vec<NodeId>,
     outputs: Vec<NodeId>,
+    recognise: bool,
     program: Program,
 }
 
@@ -163,12 +165,40 @@ impl Tape {
             .filter(|(_, keep)| **keep)
             .map(|(term, _)| *term)
             .collect();
-        Tape::new(&self.nodes, &self.lens, self.dim, &terms, &self.outputs)
+        Tape::new(
+            &self.nodes,
+            &self.lens,
+            self.dim,
+            &terms,
+            &self.outputs,
+            self.recognise,
+        )
+    }
+
+    /// The same tape without recognised terms, or with them.
+    pub fn recognising(&self, recognise: bool) -> Tape {
+        Tape::new(
+            &self.nodes,
+            &self.lens,
+            self.dim,
+            &self.terms,
+            &self.outputs,
+            recognise,
+        )
+    }
+
+    /// The forms that were recognised in its terms: the place of the term and what runs for it.
+    pub fn recognised(&self) -> Vec<(usize, String)> {
+        self.program
+            .glms
+            .iter()
+            .map(|glm| (glm.term, glm.name()))
+            .collect()
     }
 
     /// The first number that goes wrong at `z`: a node that is not finite though all that it takes is.
     pub fn blame(&self, z: &[f64]) -> Option<Blame> {
-        blame::blame(self, z)
+        blame::blame(&self.recognising(false), z)
     }
 
     /// The program as text: one line per node.
@@ -183,6 +213,7 @@ impl Tape {
         dim: usize,
         terms: &[NodeId],
         outputs: &[NodeId],
+        recognise: bool,
     ) -> Tape {
         let mut needed = vec![false; nodes.len()];
         for root in terms.iter().chain(outputs) {
@@ -211,13 +242,14 @@ impl Tape {
         }
         let move_all = |ids: &[NodeId]| ids.iter().map(|id| place[id.index()]).collect();
         let (terms, outputs): (Vec<NodeId>, Vec<NodeId>) = (move_all(terms), move_all(outputs));
-        let program = Program::plan(&kept, lens, &terms, &outputs);
+        let program = Program::plan(&kept, lens, &terms, &outputs, recognise);
         Tape {
             nodes: kept,
             lens: lens.to_vec(),
             dim,
             terms,
             outputs,
+            recognise,
             program,
         }
     }

@@ -11,6 +11,8 @@ use super::Op;
 use super::Reduce;
 use super::elementwise::Elementwise;
 use super::event::EventOp;
+use super::glm;
+use super::glm::Glm;
 use crate::shape::PlateId;
 use smallvec::SmallVec;
 use std::sync::Arc;
@@ -29,6 +31,8 @@ pub(super) struct Program {
     /// The store of each output.
     pub outputs: Vec<usize>,
     pub terms: usize,
+    /// Terms that run in one pass of their own.
+    pub glms: Vec<Glm>,
 }
 
 /// Values of all elements of a plate that outlive their stage.
@@ -143,7 +147,21 @@ pub(super) enum Export {
 
 impl Program {
     /// Plans the run of `nodes` for the sums of `terms` and the values of `outputs`.
-    pub fn plan(nodes: &[Node], lens: &[usize], terms: &[NodeId], outputs: &[NodeId]) -> Program {
+    ///
+    /// With `recognise`, terms of a form that is known run in a pass of their own.
+    pub fn plan(
+        nodes: &[Node],
+        lens: &[usize],
+        terms: &[NodeId],
+        outputs: &[NodeId],
+        recognise: bool,
+    ) -> Program {
+        let known = |(k, id): (usize, &NodeId)| glm::recognise(nodes, lens, k, *id);
+        let mut glms: Vec<Glm> = if recognise {
+            terms.iter().enumerate().filter_map(known).collect()
+        } else {
+            Vec::new()
+        };
         let level = levels(nodes, terms, outputs);
         let mut planner = Planner {
             nodes,
@@ -192,11 +210,15 @@ impl Program {
         keys.dedup();
         let stages = keys
             .into_iter()
-            .map(|(level, plate)| planner.stage(level, plate, terms))
+            .map(|(level, plate)| planner.stage(level, plate, terms, &glms))
             .filter(|stage| !stage.exports.is_empty() || !stage.sums.is_empty())
             .collect();
+        for glm in &mut glms {
+            glm.sources = glm.reads().map(|id| planner.from(id)).collect();
+        }
         Program {
             stages,
+            glms,
             outputs: outputs.iter().map(|o| planner.keep(*o)).collect(),
             stores: planner.stores,
             terms: terms.len(),
@@ -324,7 +346,7 @@ impl Planner<'_> {
         }
     }
 
-    fn stage(&self, level: usize, plate: PlateId, terms: &[NodeId]) -> Stage {
+    fn stage(&self, level: usize, plate: PlateId, terms: &[NodeId], glms: &[Glm]) -> Stage {
         let mine = |id: NodeId| self.level[id.index()] == level && self.node(id).plate == plate;
         // What the stage makes for others, and what it sums up for coarser plates.
         let mut exports: Vec<(NodeId, usize, Reduction)> = Vec::new();
@@ -351,7 +373,7 @@ impl Planner<'_> {
         let sums: Vec<(usize, NodeId)> = terms
             .iter()
             .enumerate()
-            .filter(|(_, term)| mine(**term))
+            .filter(|(k, term)| mine(**term) && glms.iter().all(|glm| glm.term != *k))
             .map(|(k, term)| (k, *term))
             .collect();
         let roots = exports

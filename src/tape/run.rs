@@ -4,6 +4,10 @@ use super::Index;
 use super::Reduce;
 use super::elementwise::Lanes;
 use super::elementwise::Scalar;
+use super::glm;
+use super::glm::Bars;
+use super::glm::Given;
+use super::glm::Glm;
 use super::program::Export;
 use super::program::From;
 use super::program::Instr;
@@ -27,6 +31,7 @@ pub struct Workspace<T> {
     scratch: Vec<T>,
     /// Memory that event operations ask for.
     extra: Vec<T>,
+    glm: glm::Scratch<T>,
 }
 
 /// Elements of one block: the first, and how many.
@@ -87,6 +92,7 @@ impl<T: Scalar> Workspace<T> {
             bars: vec![T::zero(); values],
             scratch: vec![T::zero(); most(|stage| stage.scratch * stage.block)],
             extra: Vec::new(),
+            glm: glm::Scratch::new(program.glms.iter().map(Glm::most_args).max().unwrap_or(0)),
         }
     }
 
@@ -107,6 +113,13 @@ impl<T: Scalar> Workspace<T> {
                 self.forward(stage, block, z, Pass::First);
             }
         }
+        for glm in &program.glms {
+            let given = Given {
+                z,
+                stores: &self.stores,
+            };
+            self.terms[glm.term] = glm.run(given, None, &mut self.glm);
+        }
         self.total()
     }
 
@@ -126,6 +139,17 @@ impl<T: Scalar> Workspace<T> {
                     self.backward(stage, block, gradient);
                 }
             }
+        }
+        for glm in &program.glms {
+            let given = Given {
+                z,
+                stores: &self.stores,
+            };
+            let bars = Bars {
+                gradient,
+                stores: &mut self.store_bars,
+            };
+            self.terms[glm.term] = glm.run(given, Some(bars), &mut self.glm);
         }
         for stage in program.stages.iter().rev().filter(|stage| !stage.is_last()) {
             for block in stage.blocks() {

@@ -80,6 +80,36 @@ pub trait Rule<const N: usize> {
     fn value<T: Real>(args: [T; N]) -> T;
     /// The partial derivatives with respect to each argument; `y` is the value.
     fn partials<T: Real>(args: [T; N], y: T) -> [T; N];
+    /// Whether [`Rule::one_pass`] has products.
+    const PRODUCTS: bool = false;
+    /// Value and partial derivatives at once, for sums over many lanes.
+    #[inline(always)]
+    fn one_pass<T: Real>(args: [T; N]) -> OnePass<T, N> {
+        let y = Self::value(args);
+        OnePass {
+            add: y,
+            product: T::one(),
+            partials: Self::partials(args, y),
+        }
+    }
+    /// The part of the value that [`Rule::one_pass`] leaves out: it depends on arguments of integers alone, which are data.
+    #[inline(always)]
+    fn apart<T: Real>(_args: [T; N]) -> T {
+        T::zero()
+    }
+}
+
+/// One lane of a sum: the value is `apart + add − log(product)`.
+///
+/// Over many lanes the products are multiplied, and one logarithm is taken of all; each lies in [1, 2].
+#[derive(Clone, Copy, Debug)]
+pub struct OnePass<T, const N: usize> {
+    /// What is added.
+    pub add: T,
+    /// What is multiplied.
+    pub product: T,
+    /// The partial derivatives.
+    pub partials: [T; N],
 }
 
 /// A row of the catalogue.
@@ -141,7 +171,15 @@ pub struct Kernel<T: 'static> {
     /// Called with (args, y, y_bar, out): for argument `k`, writes `y_bar * ∂y/∂arg_k` of lane `i` to `out[k * n + i]`,
     /// where n = `y.len()`.
     pub backward: Backward<T>,
+    /// Called with (args, out): the sum over all lanes of the values without what is [`Rule::apart`]; for argument `k` writes
+    /// ∂y/∂arg_k of lane `i` to `out[k * n + i]`, where n is the number of lanes, `out` being as long as all of it.
+    pub one_pass: Sum<T>,
+    /// The part of a value that the sum leaves out.
+    pub apart: fn(&[T]) -> T,
 }
+
+/// A loop that adds up values and writes partial derivatives.
+pub type Sum<T> = fn(&[Lanes<'_, T>], &mut [T]) -> T;
 
 /// A loop that writes values.
 pub type Forward<T> = fn(&[Lanes<'_, T>], &mut [T]);
@@ -187,6 +225,14 @@ impl<T: Real> Kernel<T> {
                     rule: PhantomData,
                 });
             },
+            one_pass: |args, out| {
+                simd::run(Sums::<R, T, N> {
+                    args: std::array::from_fn(|k| args[k]),
+                    out,
+                    rule: PhantomData,
+                })
+            },
+            apart: |args| R::apart(std::array::from_fn(|k| args[k])),
         }
     }
 }
@@ -328,6 +374,68 @@ impl<R: Rule<N>, T: Real, const N: usize> Task for Adjoints<'_, R, T, N> {
     }
 }
 
+/// The loop that adds up values and writes partial derivatives.
+struct Sums<'a, R, T, const N: usize> {
+    args: [Lanes<'a, T>; N],
+    out: &'a mut [T],
+    rule: PhantomData<R>,
+}
+
+/// Lanes that are added up side by side, so that the order is the same on every instruction set.
+const SIDE_BY_SIDE: usize = 16;
+
+impl<R: Rule<N>, T: Real, const N: usize> Task for Sums<'_, R, T, N> {
+    type Output = T;
+
+    #[inline(always)]
+    fn run<F: Fma>(self) -> T {
+        let len = self.out.len() / N;
+        let mut args = Pieces::new(self.args);
+        let mut sums = [T::zero(); SIDE_BY_SIDE];
+        let mut products = [T::one(); SIDE_BY_SIDE];
+        for first in (0..len).step_by(PIECE) {
+            let n = (len - first).min(PIECE);
+            let args = args.take(first, n);
+            let mut adds = [T::zero(); PIECE];
+            let mut factors = [T::one(); PIECE];
+            let mut partials = [[T::default(); PIECE]; N];
+            for i in 0..padded(n) {
+                let lane = R::one_pass(lane::<T, F, N>(args, i));
+                adds[i] = lane.add.get();
+                factors[i] = lane.product.get();
+                for (out, partial) in partials.iter_mut().zip(lane.partials) {
+                    out[i] = partial.get();
+                }
+            }
+            // What was computed along counts for nothing.
+            adds[n..].fill(T::zero());
+            factors[n..].fill(T::one());
+            for adds in adds.chunks_exact(SIDE_BY_SIDE) {
+                for (sum, add) in sums.iter_mut().zip(adds) {
+                    *sum += *add;
+                }
+            }
+            if R::PRODUCTS {
+                for factors in factors.chunks_exact(SIDE_BY_SIDE) {
+                    for (product, factor) in products.iter_mut().zip(factors) {
+                        *product *= *factor;
+                    }
+                }
+                // At most 2 to the power of a piece's lanes: far from the largest number.
+                let all = products
+                    .iter()
+                    .fold(T::one(), |all, product| all * *product);
+                sums[0] -= all.log();
+                products = [T::one(); SIDE_BY_SIDE];
+            }
+            for (partials, out) in partials.iter().zip(self.out.chunks_exact_mut(len)) {
+                put(partials, &mut out[first..first + n]);
+            }
+        }
+        sums.iter().fold(T::zero(), |sum, lane| sum + *lane)
+    }
+}
+
 /// Writes rows of the catalogue: for each a unit struct with its [`Rule`] and a static [`Elementwise`] of the same name in
 /// capitals; and `ROWS`, the list of them.
 ///
@@ -340,7 +448,8 @@ macro_rules! elementwise {
     (@expected) => { f64::NAN };
     (@expected $expected:expr) => { $expected };
     ($($(#[doc = $doc:literal])+ $rule:ident $row:ident $name:literal $($callable:ident)? ($($arg:ident: $domain:ident),+) -> $range:ident,
-       at [$([$($probe:expr),+] $(is $expected:expr)?),+ $(,)?] { value: $value:expr, partials: |$y:ident| $partials:expr $(,)? })*) => {$(
+       at [$([$($probe:expr),+] $(is $expected:expr)?),+ $(,)?] { value: $value:expr, partials: |$y:ident| $partials:expr
+         $(, one_pass: [$($own:ident),+] { apart: $apart:expr, add: $add:expr, product: $product:expr, partials: $slopes:expr $(,)? })? $(,)? })*) => {$(
         $(#[doc = $doc])+
         #[derive(Clone, Copy, Debug)]
         pub struct $rule;
@@ -360,6 +469,24 @@ macro_rules! elementwise {
             ) -> [T; { [$(stringify!($arg)),+].len() }] {
                 $partials
             }
+
+            $(
+                const PRODUCTS: bool = true;
+
+                #[inline(always)]
+                #[allow(unused_variables, reason = "a row need not use every name")]
+                fn one_pass<T: $crate::num::Real>(
+                    [$($own),+]: [T; { [$(stringify!($own)),+].len() }],
+                ) -> $crate::tape::elementwise::OnePass<T, { [$(stringify!($own)),+].len() }> {
+                    $crate::tape::elementwise::OnePass { add: $add, product: $product, partials: $slopes }
+                }
+
+                #[inline(always)]
+                #[allow(unused_variables, reason = "a row need not use every name")]
+                fn apart<T: $crate::num::Real>([$($own),+]: [T; { [$(stringify!($own)),+].len() }]) -> T {
+                    $apart
+                }
+            )?
         }
 
         $(#[doc = $doc])+

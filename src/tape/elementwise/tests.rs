@@ -164,3 +164,46 @@ fn a_lane_without_adjoint_adds_nothing() {
         assert!(out.iter().all(|&v| v == 0.0), "{}", row.name);
     }
 }
+
+#[test]
+fn one_pass_gives_the_same_sums_and_partials() {
+    for row in rows() {
+        for at in row.probes {
+            let n = 333;
+            let arity = at.len();
+            let inside = at
+                .iter()
+                .zip(row.domain)
+                .all(|(a, domain)| domain.holds(*a));
+            if !inside || !value(row, at).is_finite() {
+                continue;
+            }
+            let columns: Vec<Vec<f64>> = at.iter().map(|&a| vec![a; n]).collect();
+            let lanes: Vec<_> = columns.iter().map(|c| Lanes::Each(c.as_slice())).collect();
+            let mut out = vec![0.0; arity * n];
+            let apart = (row.plain.apart)(at);
+            let sum = (row.plain.one_pass)(&lanes, &mut out) + n as f64 * apart;
+            let expected = n as f64 * value(row, at);
+            // What is apart may be larger than the sum, and a product rounds at 1.
+            let size = expected.abs() + n as f64 * (apart.abs() + 1e-4);
+            assert!(
+                (sum - expected).abs() <= 1e-11 * size,
+                "{} {at:?}: {sum} against {expected}",
+                row.name
+            );
+            for (k, partial) in partials(row, at).into_iter().enumerate() {
+                for found in &out[k * n..(k + 1) * n] {
+                    let error = (found - partial).abs();
+                    let near = error <= 1e-13 * (1.0 + partial.abs())
+                        || *found == partial
+                        || partial.is_nan();
+                    assert!(
+                        near,
+                        "{} {at:?}, argument {k}: {found} against {partial}",
+                        row.name
+                    );
+                }
+            }
+        }
+    }
+}
