@@ -1,6 +1,7 @@
 //! Binding, by case files: a model, tables, and what is bound or refused.
 
 use hvi::ast;
+use hvi::data::Column;
 use hvi::data::Table;
 use hvi::data::Tables;
 use hvi::model::Model;
@@ -305,4 +306,24 @@ fn the_whole_model_binds_as_it_stands() {
     let (model, warnings) = bind(&model(WHOLE), &tables).expect("it binds");
     assert_sound(&model);
     assert!(warnings.is_empty());
+}
+
+#[test]
+fn numbers_that_need_no_conversion_are_not_copied() {
+    let typed = model(
+        "plate obs = rows {\n  data x, p: real\n  data n: count\n  x ~ Normal(p, 1 + n)\n}\n",
+    );
+    let text = "x,p,n\n0.5,1e300,1\n-0,2,200\n";
+    let tables = Tables::new(Table::parse("data.csv", text).expect("a table"));
+    let (model, _) = bind(&typed, &tables).expect("it binds");
+    let bound = |i: u32| &model.column(ColumnId(i)).values;
+    assert_eq!(**bound(0), [0.5, 0.0]);
+    assert_eq!(**bound(2), [1.0, 200.0]);
+    for (i, name) in [(0, "x"), (1, "p")] {
+        let Some(Column::Numbers(numbers)) = tables.main().column(name) else {
+            panic!("`{name}` holds numbers");
+        };
+        let stored = numbers.shared().expect("doubles");
+        assert!(Arc::ptr_eq(stored, bound(i)), "`{name}` was copied");
+    }
 }

@@ -320,6 +320,129 @@ fn every_stage_can_be_printed() {
     }
 }
 
+/// What `hvic bench` says of a model of the examples.
+fn cost(folder: &Folder, example_name: &str, more: &[&str]) -> Value {
+    let (model, data) = (
+        example(example_name, "model.hvi"),
+        example(example_name, "data.csv"),
+    );
+    let mut args = vec!["bench", &model, &data, "--json"];
+    args.extend(more);
+    let output = folder.hvic(&args);
+    exits(&output, 0);
+    serde_json::from_str(&out(&output)).expect("JSON")
+}
+
+#[test]
+fn the_cost_of_a_gradient_is_measured() {
+    let folder = Folder::new("bench");
+    let json = cost(&folder, "examples/radon", &["--threads", "1"]);
+    assert_eq!(json["version"], 1);
+    assert_eq!(json["rows"], 919);
+    assert_eq!(json["plates"]["county"], 85);
+    // Five at the top level and one for each county.
+    assert_eq!(json["parameters"], 90);
+    assert_eq!(json["threads"], 1);
+    assert!(json["path"].as_str().is_some_and(|path| !path.is_empty()));
+    let number = |key: &str| {
+        json[key]
+            .as_f64()
+            .unwrap_or_else(|| panic!("{key} in {json}"))
+    };
+    for clock in ["ns_per_gradient", "wall_ns_per_gradient"] {
+        assert!(number(clock) > 100.0, "{clock} in {json}");
+    }
+    for (row, all) in [
+        ("ns_per_row", "ns_per_gradient"),
+        ("wall_ns_per_row", "wall_ns_per_gradient"),
+    ] {
+        assert!((number(row) * 919.0 / number(all) - 1.0).abs() < 1e-9);
+    }
+    // One thread cannot use more than the clock gives, the coarseness of the clocks aside.
+    assert!(
+        number("ns_per_row") < 1.1 * number("wall_ns_per_row"),
+        "{json}"
+    );
+    assert_eq!(json["fused"][0]["term"], "log_radon");
+    let stages = json["stages"].as_array().expect("stages");
+    assert!(
+        stages
+            .iter()
+            .any(|s| s["plate"] == "county" && s["elements"] == 85)
+    );
+    assert!(number("nodes") > 10.0 && number("gradients") >= 3.0);
+    for key in ["read", "bind", "lower"] {
+        assert!(json["time"][key].as_f64().is_some_and(|t| t > 0.0), "{key}");
+    }
+}
+
+#[test]
+fn bytes_a_row_are_those_of_columns_and_tables() {
+    let folder = Folder::new("bytes");
+    folder.write(
+        "lines.hvi",
+        "b ~ Normal(0, 1)\nplate g {\n  a ~ Normal(0, 1)\n  plate obs = rows {\n    data x, z, y: real\n    \
+         y ~ StudentT(3, a + b * x + b^2 * z, 1)\n  }\n}\n",
+    );
+    folder.write(
+        "lines.csv",
+        "g,x,z,y,other\n1,1,2,3,4\n2,2,3,5,6\n2,3,4,7,8\n",
+    );
+    let output = folder.hvic(&["bench", "lines.hvi", "lines.csv", "--json", "--primitive"]);
+    exits(&output, 0);
+    let json: Value = serde_json::from_str(&out(&output)).expect("JSON");
+    // Three columns of 8 bytes and a table of 4 bytes from rows to groups.
+    assert_eq!(json["bytes_per_row"], 28.0);
+}
+
+#[test]
+fn passes_are_switched_off_by_name() {
+    let folder = Folder::new("passes");
+    let schools = |more: &[&str]| {
+        let json = cost(&folder, SCHOOLS, more);
+        json["passes"].as_array().map(Vec::len)
+    };
+    assert_eq!(schools(&[]), Some(4));
+    assert_eq!(schools(&["--no-collapse"]), Some(3));
+    assert_eq!(schools(&["--primitive"]), Some(2));
+    let plain = cost(&folder, "examples/radon", &["--primitive"]);
+    assert_eq!(plain["path"], "block tape");
+    assert_eq!(plain["fused"].as_array().map(Vec::len), Some(0));
+    let stages = plain["stages"].as_array().expect("stages");
+    let rows = stages.iter().find(|stage| stage["plate"] == "house");
+    assert_eq!(rows.expect("a stage of the rows")["elements"], 919);
+    assert_eq!(schools(&["--primitive", "--no-collapse"]), Some(2));
+}
+
+#[test]
+fn the_cost_reads_at_a_glance() {
+    let folder = Folder::new("bench-text");
+    let (model, data) = (example(SCHOOLS, "model.hvi"), example(SCHOOLS, "data.csv"));
+    let output = folder.hvic(&["bench", &model, &data, "-j", "1"]);
+    exits(&output, 0);
+    let text = out(&output);
+    for part in [
+        "eight_schools: 8 rows",
+        "value and gradient",
+        "a row",
+        "10 parameters",
+        "node",
+        "bytes a row",
+        "read in",
+    ] {
+        assert!(text.contains(part), "`{part}` is not in\n{text}");
+    }
+    assert!(text.lines().all(|l| l.chars().count() <= 100), "{text}");
+    folder.write("far.hvi", "x ~ HalfNormal(1)\nfactor log(x - 50)\n");
+    let lost = folder.hvic(&["bench", "far.hvi"]);
+    exits(&lost, 1);
+    assert!(
+        err(&lost).contains("where a fit would start"),
+        "{}",
+        err(&lost)
+    );
+}
+
 #[test]
 fn explanations_know_three_formats() {
     let folder = Folder::new("explain");
@@ -348,5 +471,6 @@ fn help_is_short_and_whole() {
     let folder = Folder::new("help");
     insta::assert_snapshot!("help", out(&folder.hvic(&["--help"])));
     insta::assert_snapshot!("help_fit", out(&folder.hvic(&["fit", "-h"])));
+    insta::assert_snapshot!("help_bench", out(&folder.hvic(&["bench", "-h"])));
     insta::assert_snapshot!("doc", out(&folder.hvic(&["doc", "Normal"])));
 }

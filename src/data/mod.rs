@@ -1,18 +1,21 @@
-//! Tables: named columns of numbers and text, read from CSV and TSV.
+//! Tables: named columns of numbers and text, read from CSV and TSV, also compressed with gzip.
 //!
 //! A cell is missing when, blanks around it aside, it is empty or one of `NA`, `N/A`, `NaN`, `nan`, `null`, `NULL` and `.`.
 //! Nothing is known here of models; files are opened only here.
 
+mod blocks;
+mod column;
+mod fill;
+mod input;
 mod read;
+mod rows;
+#[cfg(test)]
+mod tests;
 
+pub use column::Codes;
+pub use column::Column;
+pub use column::Numbers;
 use indexmap::IndexMap;
-use indexmap::IndexSet;
-
-/// What a missing cell may hold.
-const MISSING: [&str; 8] = ["", "NA", "N/A", "NaN", "nan", "null", "NULL", "."];
-
-/// Below this, 2^53, every integer is an `f64` of its own.
-const EXACT: f64 = 9_007_199_254_740_992.0;
 
 /// A table: rows of cells under a header.
 #[derive(Clone, Debug, Default)]
@@ -56,38 +59,6 @@ impl Table {
             .and_then(|c| c.text(row))
             .unwrap_or_default()
     }
-}
-
-/// The cells of one column.
-#[derive(Clone, Debug)]
-pub enum Column {
-    /// Finite numbers, one per row; NaN where the cell is missing. Integers in it are exact.
-    Numbers(Vec<f64>),
-    /// Anything else.
-    Texts {
-        /// For each row the place of its text in `levels`; [`Column::NONE`] where the cell is missing.
-        codes: Vec<u32>,
-        /// The distinct texts, in the order in which they first occur.
-        levels: IndexSet<String>,
-    },
-}
-
-impl Column {
-    /// The code of a missing cell.
-    pub const NONE: u32 = u32::MAX;
-
-    /// The text of a cell (a number's shortest one); `None` when it is missing.
-    pub fn text(&self, row: usize) -> Option<String> {
-        match self {
-            Column::Numbers(values) => values.get(row).filter(|v| !v.is_nan()).map(show),
-            Column::Texts { codes, levels } => levels.get_index(*codes.get(row)? as usize).cloned(),
-        }
-    }
-}
-
-/// The shortest text of a number; never `-0`.
-fn show(number: &f64) -> String {
-    (number + 0.0).to_string()
 }
 
 /// The tables of a fit.

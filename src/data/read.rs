@@ -1,204 +1,313 @@
-//! Reading CSV and TSV into a [`Table`]: two passes over the text, one that finds what each column holds, one that fills it.
+//! Reading CSV and TSV into a [`Table`]: block by block, the pieces of a block in parallel, in one pass.
+//!
+//! A column counts as numbers up to its first cell that is none. When that stands after the first block, a second pass reads the column as
+//! text. What is read does not depend on the number of threads.
 
 use super::Column;
-use super::EXACT;
-use super::MISSING;
 use super::Table;
+use super::blocks::Block;
+use super::blocks::Blocks;
+use super::blocks::Grain;
+use super::fill::Cells;
+use super::fill::Growing;
+use super::fill::Kind;
+use super::fill::Piece;
+use super::input::Input;
+use super::input::unreadable;
+use super::rows::Row;
+use super::rows::Rows;
+use super::rows::line_breaks;
 use crate::problem::Code;
 use crate::problem::DataPlace;
 use crate::problem::Problem;
 use crate::problem::Problems;
-use csv::ReaderBuilder;
-use csv::StringRecord;
-use csv::Trim;
-use indexmap::IndexMap;
 use indexmap::IndexSet;
-use std::path::Path;
+use rayon::prelude::*;
 
-impl Table {
-    /// Reads a file: cells are separated by tabs when its name ends in `.tsv` or `.tab`, else by commas.
-    ///
-    /// # Errors
-    /// What is wrong with the file, with its lines.
-    pub fn open(path: &Path) -> Result<Table, Problems> {
-        let name = path.display().to_string();
-        let refuse = |message: String, hint: &str| {
-            Problems::from(Problem::nowhere(Code::TableUnreadable, message).hint(hint))
-        };
-        if path.is_dir() {
-            return Err(refuse(
-                format!("`{name}` is a folder"),
-                "a table is one file",
-            ));
-        }
-        let bytes = std::fs::read(path).map_err(|error| {
-            if error.kind() == std::io::ErrorKind::NotFound {
-                refuse(
-                    format!("there is no file `{name}`"),
-                    "paths start from the folder in which the command runs",
-                )
+/// Reads `input`, whose cells are separated by `separator`.
+///
+/// # Errors
+/// What is wrong with it, with its lines.
+pub(super) fn read(
+    name: &str,
+    input: &Input,
+    separator: u8,
+    grain: Grain,
+) -> Result<Table, Problems> {
+    let first = Pass::new(name, separator, None).run(input, grain)?;
+    let mistaken = |kind: &Kind| *kind == Kind::Mistaken;
+    let mut columns = first.columns;
+    if first.kinds.iter().any(mistaken) {
+        let again = |kind: &Kind| {
+            if mistaken(kind) {
+                Kind::Texts
             } else {
-                refuse(
-                    format!("`{name}` cannot be read: {error}"),
-                    "the file must be readable for the user who runs the command",
-                )
+                Kind::Skipped
             }
-        })?;
-        let tabs = path
-            .extension()
-            .is_some_and(|e| e.eq_ignore_ascii_case("tsv") || e.eq_ignore_ascii_case("tab"));
-        read(&name, &bytes, if tabs { b'\t' } else { b',' })
-    }
-
-    /// Reads a CSV that is in memory; messages call it `name`.
-    ///
-    /// # Errors
-    /// What is wrong with the text, with its lines.
-    pub fn parse(name: &str, csv: impl AsRef<[u8]>) -> Result<Table, Problems> {
-        read(name, csv.as_ref(), b',')
-    }
-}
-
-/// Reads `bytes`, whose cells are separated by `separator`.
-fn read(name: &str, bytes: &[u8], separator: u8) -> Result<Table, Problems> {
-    let text = decode(name, bytes)?;
-    let mut rows = Rows::new(text, separator);
-    let Some(header) = rows.next() else {
-        return Err(Problem::in_data(
-            Code::TableEmpty,
-            place(name, None),
-            format!("`{name}` is empty"),
-        )
-        .hint("a table starts with a line that names its columns")
-        .into());
-    };
-    check_header(name, &header, separator)?;
-    let kinds = survey(name, rows, &header)?;
-
-    let mut columns: Vec<Column> = kinds.iter().map(Kind::column).collect();
-    let mut lines = Vec::new();
-    for row in Rows::new(text, separator).skip(1) {
-        for (column, cell) in columns.iter_mut().zip(&row.cells) {
-            push(column, cell);
-        }
-        lines.push(row.line as u32);
-    }
-    let rows = lines.len();
-    if lines
-        .iter()
-        .enumerate()
-        .all(|(i, line)| *line as usize == i + 2)
-    {
-        lines = Vec::new();
-    }
-    let mut named = IndexMap::new();
-    for (name, column) in header.cells.iter().zip(columns) {
-        if !name.is_empty() {
-            named.insert(name.to_string(), column);
+        };
+        let kinds = first.kinds.iter().map(again).collect();
+        let second = Pass::new(name, separator, Some(kinds)).run(input, grain)?;
+        for (column, texts) in columns.iter_mut().zip(second.columns) {
+            if column.is_none() {
+                *column = texts;
+            }
         }
     }
+    let named = first.header.into_iter().zip(columns);
     Ok(Table {
         name: name.to_string(),
-        columns: named,
-        rows,
-        lines,
+        columns: named
+            .filter_map(|(name, column)| Some((name, column?)))
+            .collect(),
+        rows: first.rows,
+        lines: first.lines,
     })
 }
 
-/// The text of the file, without a byte order mark.
-fn decode<'a>(name: &str, bytes: &'a [u8]) -> Result<&'a str, Problems> {
-    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
-    std::str::from_utf8(bytes).map_err(|error| {
-        let before = &bytes[..error.valid_up_to()];
-        let wide = bytes.starts_with(b"\xff\xfe") || bytes.starts_with(b"\xfe\xff");
-        let line = 1 + line_breaks(before);
-        Problem::in_data(
-            Code::TableUnreadable,
-            place(name, if wide { None } else { Some(line) }),
-            if wide {
-                format!("`{name}` is encoded in UTF-16")
-            } else {
-                format!("`{name}` is not encoded in UTF-8")
-            },
-        )
-        .hint("save the table as `CSV UTF-8`, or convert it with `iconv -t UTF-8`")
-        .into()
-    })
+/// What a pass over the text has found.
+struct Found {
+    /// The names of the columns, empty for one without.
+    header: Vec<String>,
+    kinds: Vec<Kind>,
+    columns: Vec<Option<Column>>,
+    rows: usize,
+    lines: Vec<u32>,
 }
 
-/// One row of cells, with what messages need.
-struct Row {
-    cells: StringRecord,
-    /// The line in which it starts, from 1.
+/// A pass over the text.
+struct Pass<'a> {
+    name: &'a str,
+    separator: u8,
+    header: Option<Vec<String>>,
+    /// For each column; `None` before the first row that is read.
+    kinds: Option<Vec<Kind>>,
+    columns: Vec<Growing>,
+    rows: usize,
+    /// As in [`Table`].
+    lines: Vec<u32>,
+    /// The line in which the text goes on.
     line: usize,
-    /// Whether a quotation mark that opens in it is never closed.
-    open_quote: bool,
+    ragged: Vec<(usize, usize)>,
+    /// What was found before rows with too many or too few cells: in the header, or an open quotation mark, which ends the reading.
+    problems: Problems,
 }
 
-/// The rows of a text, the header first; blank lines are skipped.
-struct Rows<'a> {
-    text: &'a str,
-    reader: csv::Reader<&'a [u8]>,
-    /// The first `counted` bytes hold `line − 1` line breaks.
-    counted: usize,
-    line: usize,
-}
-
-impl<'a> Rows<'a> {
-    fn new(text: &'a str, separator: u8) -> Rows<'a> {
-        Rows {
-            text,
-            reader: ReaderBuilder::new()
-                .delimiter(separator)
-                .has_headers(false)
-                .flexible(true)
-                .trim(Trim::All)
-                .from_reader(text.as_bytes()),
-            counted: 0,
+impl<'a> Pass<'a> {
+    fn new(name: &'a str, separator: u8, kinds: Option<Vec<Kind>>) -> Pass<'a> {
+        Pass {
+            name,
+            separator,
+            header: None,
+            kinds,
+            columns: Vec::new(),
+            rows: 0,
+            lines: Vec::new(),
             line: 1,
+            ragged: Vec::new(),
+            problems: Problems::new(),
         }
     }
 
-    fn count_to(&mut self, offset: usize) {
-        self.line += line_breaks(&self.text.as_bytes()[self.counted..offset]);
-        self.counted = offset;
-    }
-}
-
-impl Iterator for Rows<'_> {
-    type Item = Row;
-
-    fn next(&mut self) -> Option<Row> {
-        let text = self.text;
-        let start = (self.reader.position().byte() as usize).min(text.len());
-        // The reader leaves the second half of `\r\n`, and blank lines, to the next row.
-        let blank = text.as_bytes()[start..]
-            .iter()
-            .take_while(|b| matches!(b, b'\r' | b'\n'))
-            .count();
-        let mut cells = StringRecord::new();
-        // The text is valid, the reader flexible, the source in memory: reading cannot fail.
-        if !self.reader.read_record(&mut cells).unwrap_or(false) {
-            return None;
+    /// Reads the whole text. An encoding that is not UTF-8 comes before all other problems, wherever it starts.
+    fn run(mut self, input: &Input, grain: Grain) -> Result<Found, Problems> {
+        let failed = |error| unreadable(self.name, &error);
+        let reader = input.reader().map_err(failed)?;
+        let mut blocks = Blocks::new(reader, self.separator, grain);
+        let mut next = blocks.next().map_err(failed)?;
+        while let Some(block) = next {
+            let (following, read) = rayon::join(|| blocks.next(), || self.block(&block));
+            read?;
+            next = following.map_err(failed)?;
         }
-        self.count_to((start + blank).min(text.len()));
-        let end = (self.reader.position().byte() as usize).clamp(start, text.len());
-        let raw = &text.as_bytes()[start..end];
-        Some(Row {
-            line: self.line,
-            open_quote: cells.iter().any(|c| c.contains(['\n', '\r']))
-                && raw.iter().filter(|b| **b == b'"').count() % 2 == 1,
-            cells,
+        self.finish()
+    }
+
+    fn block(&mut self, block: &Block) -> Result<(), Problems> {
+        let text = self.decode(&block.bytes)?;
+        let after = self.line + line_breaks(&block.bytes);
+        // After a problem only the encoding is still of interest.
+        if self.problems.is_empty() {
+            self.rows_of(text, &block.cuts);
+        }
+        self.line = after;
+        Ok(())
+    }
+
+    /// Reads the rows of a text whose pieces end at `cuts`, but the last.
+    fn rows_of(&mut self, text: &str, cuts: &[usize]) {
+        let start = match &self.header {
+            Some(_) => 0,
+            None => self.head(text),
+        };
+        let (Some(header), true) = (&self.header, self.problems.is_empty()) else {
+            return;
+        };
+        let named = |name: &String| {
+            if name.is_empty() {
+                Kind::Skipped
+            } else {
+                Kind::Numbers
+            }
+        };
+        let mut kinds = match self.kinds.take() {
+            Some(kinds) => kinds,
+            None => header.iter().map(named).collect(),
+        };
+        let ends = cuts.iter().copied().filter(|cut| *cut > start);
+        let mut from = start;
+        let texts: Vec<&str> = ends
+            .chain([text.len()])
+            .map(|end| &text[std::mem::replace(&mut from, end)..end])
+            .collect();
+        let separator = self.separator;
+        let read = |texts: &[&str], kinds: &[Kind]| -> Vec<Piece> {
+            let pieces = texts.par_iter();
+            pieces
+                .map(|text| Piece::read(text, separator, kinds))
+                .collect()
+        };
+        // The first piece shows most columns of text, so that no more is read in vain.
+        let mut pieces = read(if self.rows == 0 { &texts[..1] } else { &texts }, &kinds);
+        if self.rows == 0 {
+            loop {
+                let found = mistaken(&pieces);
+                if found.is_empty() && pieces.len() == texts.len() {
+                    break;
+                }
+                for column in found {
+                    kinds[column] = Kind::Texts;
+                }
+                pieces = read(&texts, &kinds);
+            }
+            self.columns = kinds.iter().map(|kind| Growing::new(*kind)).collect();
+        }
+        for column in mistaken(&pieces) {
+            kinds[column] = Kind::Mistaken;
+            self.columns[column] = Growing::Skipped;
+        }
+        self.kinds = Some(kinds);
+        self.append(pieces);
+    }
+
+    /// The text of a block.
+    fn decode<'b>(&self, bytes: &'b [u8]) -> Result<&'b str, Problems> {
+        let name = self.name;
+        std::str::from_utf8(bytes).map_err(|error| {
+            let before = &bytes[..error.valid_up_to()];
+            let wide = bytes.starts_with(b"\xff\xfe") || bytes.starts_with(b"\xfe\xff");
+            let line = self.line + line_breaks(before);
+            Problem::in_data(
+                Code::TableUnreadable,
+                place(name, if wide { None } else { Some(line) }),
+                if wide {
+                    format!("`{name}` is encoded in UTF-16")
+                } else {
+                    format!("`{name}` is not encoded in UTF-8")
+                },
+            )
+            .hint("save the table as `CSV UTF-8`, or convert it with `iconv -t UTF-8`")
+            .into()
+        })
+    }
+
+    /// Reads the header if the text holds it; where the text goes on after it.
+    fn head(&mut self, text: &str) -> usize {
+        let mut rows = Rows::new(text, self.separator);
+        let Some(row) = rows.next() else {
+            return text.len();
+        };
+        let names: Vec<&str> = row.cells().collect();
+        if let Err(problems) = check_header(self.name, self.line - 1, &row, self.separator) {
+            self.problems = problems;
+        }
+        self.header = Some(names.into_iter().map(str::to_string).collect());
+        let end = rows.end();
+        self.line += line_breaks(&text.as_bytes()[..end]);
+        end
+    }
+
+    /// Appends the pieces of a block.
+    fn append(&mut self, pieces: Vec<Piece>) {
+        let mut columns: Vec<Vec<Cells>> = self.columns.iter().map(|_| Vec::new()).collect();
+        for piece in pieces {
+            let above = self.line - 1;
+            let ragged = piece
+                .ragged
+                .iter()
+                .map(|(line, cells)| (line + above, *cells));
+            self.ragged.extend(ragged);
+            if let Some(line) = piece.open_quote {
+                self.problems.push(open_quote(self.name, line + above));
+                return;
+            }
+            self.number_rows(&piece.lines);
+            self.line += piece.breaks;
+            for (column, cells) in columns.iter_mut().zip(piece.columns) {
+                column.push(cells);
+            }
+        }
+        let all = self.columns.par_iter_mut().zip(columns);
+        all.for_each(|(column, pieces)| {
+            for cells in pieces {
+                column.append(cells);
+            }
+        });
+    }
+
+    /// Counts the rows of a piece, and notes their lines once a row does not stand in the line after the row before.
+    fn number_rows(&mut self, lines: &[u32]) {
+        let (Some(first), Some(last)) = (lines.first(), lines.last()) else {
+            return;
+        };
+        let above = self.line as u32 - 1;
+        let next = self.rows + 2;
+        // Lines ascend, so that the first and the last tell all.
+        let usual =
+            (first + above) as usize == next && (last + above) as usize == next + lines.len() - 1;
+        if !usual && self.lines.is_empty() {
+            self.lines = (2..next as u32).collect();
+        }
+        if !usual || self.lines.len() == self.rows && self.rows > 0 {
+            self.lines.extend(lines.iter().map(|line| line + above));
+        }
+        self.rows += lines.len();
+    }
+
+    fn finish(mut self) -> Result<Found, Problems> {
+        let Some(header) = self.header else {
+            return Err(Problem::in_data(
+                Code::TableEmpty,
+                place(self.name, None),
+                format!("`{}` is empty", self.name),
+            )
+            .hint("a table starts with a line that names its columns")
+            .into());
+        };
+        let (name, ragged) = (self.name, self.ragged);
+        self.problems.push_first(ragged.len(), |i| {
+            ragged_row(name, ragged[i].0, ragged[i].1, header.len())
+        });
+        if !self.problems.is_empty() {
+            return Err(self.problems);
+        }
+        Ok(Found {
+            header,
+            kinds: self.kinds.unwrap_or_default(),
+            columns: self.columns.into_iter().map(Growing::finish).collect(),
+            rows: self.rows,
+            lines: self.lines,
         })
     }
 }
 
-/// Line breaks in `bytes`: `\n`, `\r\n`, or `\r` alone.
-fn line_breaks(bytes: &[u8]) -> usize {
-    let alone = |i: usize| bytes[i] == b'\r' && bytes.get(i + 1) != Some(&b'\n');
-    (0..bytes.len())
-        .filter(|i| bytes[*i] == b'\n' || alone(*i))
-        .count()
+/// The columns with a cell that is no number, among those that were read as numbers.
+fn mistaken(pieces: &[Piece]) -> Vec<usize> {
+    let width = pieces.first().map_or(0, |piece| piece.columns.len());
+    let no_numbers = |c: &usize| {
+        let mut cells = pieces.iter().map(|piece| &piece.columns[*c]);
+        cells.any(|cells| matches!(cells, Cells::NoNumbers))
+    };
+    (0..width).filter(no_numbers).collect()
 }
 
 fn place(name: &str, line: Option<usize>) -> DataPlace {
@@ -209,14 +318,15 @@ fn place(name: &str, line: Option<usize>) -> DataPlace {
     }
 }
 
-/// Refuses a header that is none: another separator, numbers, a name twice, an open quotation mark.
-fn check_header(name: &str, header: &Row, separator: u8) -> Result<(), Problems> {
-    let at = || place(name, Some(header.line));
+/// Refuses a header that is none: another separator, numbers, a name twice, an open quotation mark. `above` lines stand before its text.
+fn check_header(name: &str, above: usize, header: &Row, separator: u8) -> Result<(), Problems> {
+    let line = header.line + above;
+    let at = || place(name, Some(line));
     if header.open_quote {
-        return Err(open_quote(name, header.line).into());
+        return Err(open_quote(name, line).into());
     }
-    if header.cells.len() == 1 && separator == b',' {
-        let cell = &header.cells[0];
+    let cells: Vec<&str> = header.cells().collect();
+    if let ([cell], b',') = (&cells[..], separator) {
         let other = [(';', "semicolons"), ('\t', "tabs")];
         if let Some((_, word)) = other.iter().find(|(c, _)| cell.contains(*c)) {
             return Err(Problem::in_data(
@@ -228,7 +338,7 @@ fn check_header(name: &str, header: &Row, separator: u8) -> Result<(), Problems>
             .into());
         }
     }
-    if header.cells.iter().all(|c| c.parse::<f64>().is_ok()) {
+    if cells.iter().all(|c| c.parse::<f64>().is_ok()) {
         return Err(Problem::in_data(
             Code::NoHeader,
             at(),
@@ -239,7 +349,7 @@ fn check_header(name: &str, header: &Row, separator: u8) -> Result<(), Problems>
     }
     let mut seen = IndexSet::new();
     let mut problems = Problems::new();
-    for cell in header.cells.iter().filter(|c| !c.is_empty()) {
+    for cell in cells.iter().filter(|c| !c.is_empty()) {
         if !seen.insert(cell) {
             let at = DataPlace {
                 column: Some(cell.to_string()),
@@ -271,56 +381,6 @@ fn open_quote(name: &str, line: usize) -> Problem {
     .hint("close it; a quotation mark inside a quoted cell is written twice")
 }
 
-/// What a column holds, as far as it has been read.
-#[derive(Clone, Copy, PartialEq)]
-enum Kind {
-    Numbers,
-    Texts,
-}
-
-impl Kind {
-    fn column(&self) -> Column {
-        match self {
-            Kind::Numbers => Column::Numbers(Vec::new()),
-            Kind::Texts => Column::Texts {
-                codes: Vec::new(),
-                levels: IndexSet::new(),
-            },
-        }
-    }
-}
-
-/// Goes through all rows once: what each column holds, and whether every row has as many cells as the header.
-fn survey(name: &str, rows: Rows, header: &Row) -> Result<Vec<Kind>, Problems> {
-    let width = header.cells.len();
-    let mut kinds = vec![Kind::Numbers; width];
-    let mut ragged = Vec::new();
-    let mut problems = Problems::new();
-    for row in rows {
-        if row.open_quote {
-            problems.push(open_quote(name, row.line));
-            break;
-        }
-        if row.cells.len() != width {
-            ragged.push((row.line, row.cells.len()));
-            continue;
-        }
-        for (kind, cell) in kinds.iter_mut().zip(&row.cells) {
-            if *kind == Kind::Numbers && number(cell).is_none() {
-                *kind = Kind::Texts;
-            }
-        }
-    }
-    problems.push_first(ragged.len(), |i| {
-        ragged_row(name, ragged[i].0, ragged[i].1, width)
-    });
-    if problems.is_empty() {
-        Ok(kinds)
-    } else {
-        Err(problems)
-    }
-}
-
 fn ragged_row(name: &str, line: usize, found: usize, width: usize) -> Problem {
     let cells = |n: usize| format!("{n} cell{}", if n == 1 { "" } else { "s" });
     let problem = Problem::in_data(
@@ -332,33 +392,6 @@ fn ragged_row(name: &str, line: usize, found: usize, width: usize) -> Problem {
         problem.hint("quote a cell that holds a comma: `\"3,5\"`")
     } else {
         problem.hint("leave a missing cell empty, but keep its comma")
-    }
-}
-
-/// The number that a cell holds, NaN for a missing one; `None` when it must be kept as text:
-/// words, numbers that are not finite, and integers whose text a number would not keep (`007`, more than 2^53).
-fn number(cell: &str) -> Option<f64> {
-    if MISSING.contains(&cell) {
-        return Some(f64::NAN);
-    }
-    let value = cell.parse::<f64>().ok().filter(|v| v.is_finite())?;
-    let digits = cell.trim_start_matches(['+', '-']);
-    let integer = digits.bytes().all(|b| b.is_ascii_digit());
-    let kept = value.abs() < EXACT && (digits.len() == 1 || !digits.starts_with('0'));
-    (!integer || kept).then_some(value)
-}
-
-fn push(column: &mut Column, cell: &str) {
-    match column {
-        Column::Numbers(values) => values.push(number(cell).unwrap_or(f64::NAN)),
-        Column::Texts { codes, levels } => codes.push(if MISSING.contains(&cell) {
-            Column::NONE
-        } else {
-            match levels.get_index_of(cell) {
-                Some(i) => i as u32,
-                None => levels.insert_full(cell.to_string()).0 as u32,
-            }
-        }),
     }
 }
 
@@ -409,7 +442,9 @@ mod tests {
             table.names().collect::<Vec<_>>(),
             ["id", "x", "code", "big"]
         );
-        assert!(matches!(table.column("id"), Some(Column::Numbers(v)) if *v == [1.0, 2.0, 3.0]));
+        assert!(
+            matches!(table.column("id"), Some(Column::Numbers(v)) if v.iter().eq([1.0, 2.0, 3.0]))
+        );
         assert_eq!(
             (table.cell(0, "x"), table.cell(1, "x")),
             ("1.5".into(), "0".into())

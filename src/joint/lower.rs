@@ -12,6 +12,7 @@ use crate::shape::Event;
 use crate::shape::PlateId;
 use crate::tape::Builder;
 use crate::tape::NodeId;
+use crate::tape::Passes;
 use crate::tape::Reduce;
 use crate::typed::ColumnId;
 use crate::typed::DefinitionId;
@@ -42,13 +43,18 @@ pub(super) struct Lowering<'a> {
     pub pairs: HashMap<(PlateId, PlateId), PlateId>,
 }
 
-/// Lowers a bound model.
+/// Lowers a bound model, with every pass.
 pub fn lower(model: &Arc<Model>) -> Joint {
+    lower_with(model, Passes::all())
+}
+
+/// Lowers a bound model, with these passes.
+pub fn lower_with(model: &Arc<Model>, passes: Passes) -> Joint {
     let typed = model.typed();
     let mut lowering = Lowering {
         model,
         typed,
-        builder: Builder::new(),
+        builder: Builder::with(passes),
         site_of: HashMap::new(),
         inputs: Vec::new(),
         latents: HashMap::new(),

@@ -16,11 +16,14 @@ use crate::shape::PlateId;
 use crate::source::Span;
 use crate::tape::Builder;
 use crate::tape::NodeId;
+pub use crate::tape::Pass;
+pub use crate::tape::Passes;
 use crate::tape::Tape;
 use crate::typed::LatentId;
 pub use log_density::Evaluator;
 pub use log_density::LogDensity;
 pub use lower::lower;
+pub use lower::lower_with;
 use std::sync::Arc;
 
 /// The log joint density of a model with its data.
@@ -92,6 +95,23 @@ impl Joint {
     /// The number of unconstrained coordinates.
     pub fn dim(&self) -> usize {
         self.sites.iter().map(|s| s.width * s.len).sum()
+    }
+
+    /// The passes that were made.
+    pub fn passes(&self) -> Passes {
+        self.builder.passes()
+    }
+
+    /// The form in which the log density runs: the block tape, and what runs in a pass of its own.
+    pub fn path(&self) -> String {
+        let forms = self.density.recognised();
+        let named = forms
+            .iter()
+            .map(|(term, form)| format!("`{}` as {form}", self.terms[*term].name));
+        std::iter::once("block tape".to_owned())
+            .chain(named)
+            .collect::<Vec<_>>()
+            .join(", ")
     }
 }
 

@@ -4,9 +4,13 @@ use super::labels::Elements;
 use super::labels::Labelled;
 use super::labels::Level;
 use super::labels::NOWHERE;
+use crate::data::Codes;
 use crate::data::Column;
+use crate::data::Numbers;
 use crate::problem::Code;
 use crate::problem::did_you_mean;
+use std::borrow::Cow;
+use std::sync::Arc;
 
 /// Counts lie below this, 2^53: up to there every integer is an `f64` of its own.
 const COUNTABLE: f64 = 9_007_199_254_740_992.0;
@@ -32,18 +36,30 @@ pub(super) enum Reading<'a> {
 /// The cells of a column under a [`Reading`].
 pub(super) enum Cells<'a> {
     /// The numbers themselves.
-    Numbers(Reading<'a>, &'a [f64]),
+    Numbers(Reading<'a>, &'a Numbers),
     /// For each row a code, and what each code is.
-    Coded(Vec<u32>, Vec<Result<f64, Code>>),
+    Coded(Cow<'a, Codes>, Vec<Result<f64, Code>>),
 }
 
 impl Cells<'_> {
+    /// The numbers as they are stored, when all are accepted and stand for themselves.
+    pub(super) fn unchanged(&self) -> Option<Arc<[f64]>> {
+        let Cells::Numbers(reading, values) = self else {
+            return None;
+        };
+        let same = |value: &f64| reading.number(*value) == Ok(*value);
+        let shared = values.shared()?;
+        shared.iter().all(same).then(|| Arc::clone(shared))
+    }
+
     /// The number of a row, or what is wrong with its cell.
     pub(super) fn get(&self, row: usize) -> Result<f64, Code> {
         match self {
-            Cells::Numbers(_, values) if values[row].is_nan() => Err(Code::ValueMissing),
-            Cells::Numbers(reading, values) => reading.number(values[row] + 0.0),
-            Cells::Coded(codes, values) => match codes[row] {
+            Cells::Numbers(reading, values) => match values.get(row) {
+                missing if missing.is_nan() => Err(Code::ValueMissing),
+                value => reading.number(value),
+            },
+            Cells::Coded(codes, values) => match codes.get(row) {
                 NOWHERE => Err(Code::ValueMissing),
                 code => values[code as usize],
             },

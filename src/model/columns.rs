@@ -19,6 +19,7 @@ use crate::typed::ColumnId;
 use crate::typed::DataKind;
 use crate::typed::SizeSource;
 use crate::typed::Typed;
+use std::sync::Arc;
 
 /// The largest number of levels that an ordinal without a list may have.
 const LEVELS: usize = 1000;
@@ -154,8 +155,8 @@ impl Reader<'_> {
                     .flat_map(|t| self.sources.columns(*t, &found.names).unwrap_or_default())
                     .map(Labelled::of)
                     .collect();
-                let labels = labelled.iter().flat_map(|l| &l.labels);
-                let level = Level::new(labels.map(String::as_str), std::iter::empty());
+                let labels = labelled.iter().flat_map(Labelled::names);
+                let level = Level::new(labels, std::iter::empty());
                 let Some(k) = self.level_count(id, *dim, sizes) else {
                     return Some(Levels::Occurring(level));
                 };
@@ -211,7 +212,7 @@ impl Reader<'_> {
         &self,
         id: ColumnId,
         column: &Column,
-        values: Option<Vec<f64>>,
+        values: Option<Arc<[f64]>>,
         levels: Levels,
         sizes: &mut Sizes,
         problems: &mut Problems,
@@ -251,7 +252,7 @@ impl Reader<'_> {
             .iter()
             .try_fold(1, |n, dim| Some(n * sizes.dim(*dim)?))?;
         Some(BoundColumn {
-            values: values.into(),
+            values,
             width,
             levels: labels,
         })
@@ -294,7 +295,7 @@ impl Reader<'_> {
                 }
             }
         }
-        self.count_levels(id, column, Some(read), levels, sizes, problems)
+        self.count_levels(id, column, Some(read.into()), levels, sizes, problems)
     }
 }
 

@@ -3,6 +3,7 @@
 use super::cells::Reading;
 use super::columns::Reader;
 use super::labels::NOWHERE;
+use super::plates::Lies;
 use super::sources::TableId;
 use super::widths::Found;
 use crate::problem::Code;
@@ -20,7 +21,10 @@ impl Reader<'_> {
         found: &Found,
         reading: Reading,
         problems: &mut Problems,
-    ) -> Option<Vec<f64>> {
+    ) -> Option<Arc<[f64]>> {
+        if let Some(values) = self.by_row(column, found, reading) {
+            return Some(values);
+        }
         let len = self.populated.elements(column.plate)?.len();
         let mut gathered = Gathered::new(len, found.names.len());
         let mut doubtful = false;
@@ -37,8 +41,8 @@ impl Reader<'_> {
                 .enumerate()
             {
                 let cells = reading.cells(source);
-                for (row, element) in rows.iter().enumerate().filter(|(_, e)| **e != NOWHERE) {
-                    gathered.add(k, *element as usize, cells.get(row), (*table, row));
+                for (row, element) in rows.iter().enumerate().filter(|(_, e)| *e != NOWHERE) {
+                    gathered.add(k, element as usize, cells.get(row), (*table, row));
                 }
             }
         }
@@ -51,11 +55,42 @@ impl Reader<'_> {
         if whole && !doubtful {
             self.report_empty(column, found, &empty, problems);
         }
-        (whole && empty.is_empty()).then_some(gathered.values)
+        (whole && empty.is_empty()).then(|| gathered.values.into())
+    }
+
+    /// The values of a column that has one for each row of one table, shared with the table where they are the same; `None` when it is
+    /// another column, or a cell is refused.
+    fn by_row(&self, column: &Column, found: &Found, reading: Reading) -> Option<Arc<[f64]>> {
+        let [table] = found.tables[..] else {
+            return None;
+        };
+        let Some(Lies::Itself(rows)) = self.populated.at(table, column.plate) else {
+            return None;
+        };
+        let mut values: Option<Arc<[f64]>> = None;
+        let width = found.names.len();
+        for (k, source) in self
+            .sources
+            .columns(table, &found.names)?
+            .into_iter()
+            .enumerate()
+        {
+            let cells = reading.cells(source);
+            if let (1, Some(shared)) = (width, cells.unchanged()) {
+                return Some(shared);
+            }
+            let values =
+                values.get_or_insert_with(|| std::iter::repeat_n(0.0, rows * width).collect());
+            let part = &mut Arc::get_mut(values)?[k * rows..][..*rows];
+            for (row, value) in part.iter_mut().enumerate() {
+                *value = cells.get(row).ok()?;
+            }
+        }
+        values
     }
 
     /// The element of `plate` in which each row of `table` lies: by its own key, or by that of the plate whose rows they are.
-    pub(super) fn rows(&self, table: TableId, plate: PlateId) -> Option<Arc<[u32]>> {
+    pub(super) fn rows(&self, table: TableId, plate: PlateId) -> Option<Lies> {
         if let Some(rows) = self.populated.at(table, plate) {
             return Some(rows.clone());
         }
@@ -67,8 +102,8 @@ impl Reader<'_> {
                     self.populated.at(table, p)?,
                     self.above[p.index()].get(&plate)?,
                 );
-                let lift = |e: &u32| map.get(*e as usize).copied().unwrap_or(NOWHERE);
-                Some(rows.iter().map(lift).collect())
+                let lift = |e: u32| map.get(e as usize).copied().unwrap_or(NOWHERE);
+                Some(Lies::In(rows.iter().map(lift).collect()))
             })
     }
 

@@ -1,10 +1,11 @@
 //! Labels: their order, the element that a key names, and columns of them.
 
 use super::Labels;
+use crate::data::Codes;
 use crate::data::Column;
-use crate::data::Table;
 use indexmap::IndexSet;
 use smallvec::SmallVec;
+use std::borrow::Cow;
 use std::cmp::Ordering;
 
 /// A row that lies in no element.
@@ -85,40 +86,50 @@ fn natural(a: &str, b: &str) -> Ordering {
 
 /// A column as labels.
 #[derive(Clone, Debug)]
-pub(super) struct Labelled {
+pub(super) struct Labelled<'a> {
     /// For each row the place of its label in `labels`; [`NOWHERE`] when it is missing.
-    pub(super) codes: Vec<u32>,
-    /// The distinct labels.
-    pub(super) labels: Vec<String>,
+    pub(super) codes: Cow<'a, Codes>,
+    /// The distinct labels, all of which occur.
+    pub(super) labels: Vec<Cow<'a, str>>,
 }
 
-impl Labelled {
+impl<'a> Labelled<'a> {
     /// The labels of a column.
-    pub(super) fn of(column: &Column) -> Labelled {
+    pub(super) fn of(column: &'a Column) -> Labelled<'a> {
         match column {
             Column::Texts { codes, levels } => Labelled {
-                codes: codes.clone(),
-                labels: levels.iter().cloned().collect(),
+                codes: Cow::Borrowed(codes),
+                labels: levels.iter().map(|l| Cow::Borrowed(l.as_str())).collect(),
             },
             Column::Numbers(values) => {
                 let mut first = Vec::new();
                 let mut seen = IndexSet::new();
+                let mut before = (f64::NAN, NOWHERE);
                 let codes = values.iter().enumerate().map(|(row, value)| {
                     if value.is_nan() {
                         return NOWHERE;
                     }
-                    let (code, new) = seen.insert_full((value + 0.0).to_bits());
-                    if new {
-                        first.push(column.text(row).unwrap_or_default());
+                    if value != before.0 {
+                        let (code, new) = seen.insert_full(value.to_bits());
+                        if new {
+                            first.push(Cow::Owned(column.text(row).unwrap_or_default()));
+                        }
+                        before = (value, code as u32);
                     }
-                    code as u32
+                    before.1
                 });
+                let codes = Cow::Owned(codes.collect());
                 Labelled {
-                    codes: codes.collect(),
+                    codes,
                     labels: first,
                 }
             }
         }
+    }
+
+    /// The distinct labels.
+    pub(super) fn names(&self) -> impl Iterator<Item = &str> + Clone {
+        self.labels.iter().map(|label| &**label)
     }
 }
 
@@ -240,45 +251,50 @@ impl Elements {
         }
     }
 
-    /// The element in which each row of `table` lies; `columns` are those of the key, and the table has them.
-    pub(super) fn locate(&self, table: &Table, columns: &[&Column]) -> Located {
+    /// The element in which each of the rows of a table lies; `columns` are those of the key.
+    pub(super) fn locate(&self, rows: usize, columns: &[&Column]) -> Located {
         let labelled: Vec<Labelled> = columns.iter().map(|c| Labelled::of(c)).collect();
         let places: Vec<Vec<Option<u32>>> = labelled
             .iter()
             .enumerate()
             .map(|(k, column)| {
-                let place = |label: &String| match self {
+                let place = |label| match self {
                     Elements::Numbers(_) => self.find(label),
                     Elements::Keys { levels, .. } => levels[k].find(label),
                 };
-                column.labels.iter().map(place).collect()
+                column.names().map(place).collect()
             })
             .collect();
+        let element = |key: Key| match self {
+            Elements::Numbers(_) => key.first().copied(),
+            Elements::Keys { keys, .. } => keys.get_index_of(&key).map(|i| i as u32),
+        };
         let mut located = Located {
-            elements: Vec::with_capacity(table.rows()),
+            elements: Vec::with_capacity(rows),
             missing: Vec::new(),
             unknown: Vec::new(),
         };
-        for row in 0..table.rows() {
-            let mut codes = labelled.iter().map(|column| column.codes[row]);
+        // Rows with the key of the row before, of which sorted tables have many, lie where it does.
+        let mut before: (Key, Option<u32>) = (Key::new(), None);
+        for row in 0..rows {
+            let codes = labelled.iter().map(|column| column.codes.get(row));
             if codes.clone().any(|code| code == NOWHERE) {
                 located.missing.push(row);
                 located.elements.push(NOWHERE);
                 continue;
             }
-            let key: Option<Key> = codes
-                .by_ref()
-                .zip(&places)
-                .map(|(c, p)| p[c as usize])
-                .collect();
-            let element = key.and_then(|key| match self {
-                Elements::Numbers(_) => key.first().copied(),
-                Elements::Keys { keys, .. } => keys.get_index_of(&key).map(|i| i as u32),
-            });
-            if element.is_none() {
+            if !codes.clone().eq(before.0.iter().copied()) {
+                let key: Option<Key> = codes
+                    .clone()
+                    .zip(&places)
+                    .map(|(c, p)| p[c as usize])
+                    .collect();
+                before = (codes.collect(), key.and_then(element));
+            }
+            if before.1.is_none() {
                 located.unknown.push(row);
             }
-            located.elements.push(element.unwrap_or(NOWHERE));
+            located.elements.push(before.1.unwrap_or(NOWHERE));
         }
         located
     }

@@ -1,6 +1,7 @@
 //! In which element of every plate that it determines each element of a plate lies.
 
 use super::labels::NOWHERE;
+use super::plates::Lies;
 use super::plates::Populated;
 use super::sources::Sources;
 use super::sources::TableId;
@@ -64,6 +65,38 @@ struct Witness {
     row: usize,
 }
 
+/// What tables say of each element of a plate.
+enum Written {
+    /// Each is a row of this table, which lies in one of these elements or [`NOWHERE`].
+    Rows(TableId, Arc<[u32]>),
+    /// Where it is first said.
+    Found(Vec<Option<Witness>>),
+}
+
+impl Written {
+    fn get(&self, i: usize) -> Option<Witness> {
+        match self {
+            Written::Rows(table, elements) => (elements[i] != NOWHERE).then_some(Witness {
+                element: elements[i],
+                table: *table,
+                row: i,
+            }),
+            Written::Found(found) => found[i],
+        }
+    }
+
+    /// The element that each lies in, or [`NOWHERE`].
+    fn elements(&self) -> Arc<[u32]> {
+        match self {
+            Written::Rows(_, elements) => Arc::clone(elements),
+            Written::Found(found) => {
+                let elements = found.iter().map(|w| w.map_or(NOWHERE, |w| w.element));
+                elements.collect()
+            }
+        }
+    }
+}
+
 /// A way from an element by one between to another than the one known to hold it.
 struct Detour {
     from: usize,
@@ -83,10 +116,7 @@ impl Nesting<'_> {
             return;
         };
         let (written, mut doubtful) = self.written(plate, other, lower.len(), problems);
-        let mut map: Vec<u32> = written
-            .iter()
-            .map(|w| w.map_or(NOWHERE, |w| w.element))
-            .collect();
+        let mut map = written.elements();
         let between: Vec<PlateId> = self.typed.plates[plate.index()]
             .determines
             .iter()
@@ -106,15 +136,15 @@ impl Nesting<'_> {
                 || self.doubtful.contains(&(plate, middle));
             doubtful |= uncertain;
             let mut differ: Vec<Detour> = Vec::new();
-            for (i, element) in map.iter_mut().enumerate() {
-                let stop = first[i];
+            for (i, stop) in first.iter().copied().enumerate() {
+                let known = map[i];
                 let end = second[stop as usize];
-                if *element == NOWHERE {
-                    *element = end;
-                } else if *element != end {
+                if known == NOWHERE {
+                    Arc::make_mut(&mut map)[i] = end;
+                } else if known != end {
                     differ.push(Detour {
                         from: i,
-                        known: *element,
+                        known,
                         middle,
                         stop,
                         end,
@@ -123,7 +153,7 @@ impl Nesting<'_> {
             }
             if !differ.is_empty() && !uncertain {
                 problems.push_first(differ.len(), |n| {
-                    self.disagreement(plate, other, &differ[n], written[differ[n].from])
+                    self.disagreement(plate, other, &differ[n], written.get(differ[n].from))
                 });
                 doubtful = true;
             }
@@ -140,7 +170,7 @@ impl Nesting<'_> {
             self.doubtful.push((plate, other));
         }
         debug_assert!(map.iter().all(|e| (*e as usize) < upper.len()));
-        self.above[plate.index()].insert(other, map.into());
+        self.above[plate.index()].insert(other, map);
     }
 
     /// What tables say about the element of `other` in which each element of `plate` lies, and whether a problem was found there.
@@ -150,7 +180,11 @@ impl Nesting<'_> {
         other: PlateId,
         len: usize,
         problems: &mut Problems,
-    ) -> (Vec<Option<Witness>>, bool) {
+    ) -> (Written, bool) {
+        if let Some((table, elements)) = self.row_by_row(plate, other) {
+            let doubtful = self.populated.doubtful(table, other);
+            return (Written::Rows(table, elements.clone()), doubtful);
+        }
         let mut found: Vec<Option<Witness>> = vec![None; len];
         let mut conflicts: Vec<(usize, Witness, Witness)> = Vec::new();
         let mut doubtful = false;
@@ -164,18 +198,18 @@ impl Nesting<'_> {
             doubtful |=
                 self.populated.doubtful(*table, plate) || self.populated.doubtful(*table, other);
             for (row, (i, element)) in lower.iter().zip(upper.iter()).enumerate() {
-                if *i == NOWHERE || *element == NOWHERE {
+                if i == NOWHERE || element == NOWHERE {
                     continue;
                 }
-                let i = *i as usize;
+                let i = i as usize;
                 let witness = Witness {
-                    element: *element,
+                    element,
                     table: *table,
                     row,
                 };
                 match found[i] {
                     None => found[i] = Some(witness),
-                    Some(before) if before.element != *element => {
+                    Some(before) if before.element != element => {
                         if conflicts.last().is_none_or(|c| c.0 != i) {
                             conflicts.push((i, before, witness));
                         }
@@ -191,7 +225,26 @@ impl Nesting<'_> {
         problems.push_first(conflicts.len(), |i| {
             self.conflict(plate, other, conflicts[i].0, conflicts[i].1, conflicts[i].2)
         });
-        (found, doubtful || !conflicts.is_empty())
+        (Written::Found(found), doubtful || !conflicts.is_empty())
+    }
+
+    /// The table whose rows are the elements of `plate`, and their elements of `other`, when no other table has both.
+    fn row_by_row(&self, plate: PlateId, other: PlateId) -> Option<(TableId, &Arc<[u32]>)> {
+        let both = |t: &&TableId| {
+            let at = |plate| self.populated.at(**t, plate).is_some();
+            at(plate) && at(other)
+        };
+        let mut tables = self.sources.reads(plate).iter().filter(both);
+        let (Some(table), None) = (tables.next(), tables.next()) else {
+            return None;
+        };
+        match (
+            self.populated.at(*table, plate)?,
+            self.populated.at(*table, other)?,
+        ) {
+            (Lies::Itself(_), Lies::In(elements)) => Some((*table, elements)),
+            (Lies::Together(_) | Lies::Itself(_) | Lies::In(_), _) => None,
+        }
     }
 
     fn conflict(

@@ -6,6 +6,7 @@ use super::columns::ReadColumn;
 use super::columns::Reader;
 use super::labels::Labelled;
 use super::labels::NOWHERE;
+use super::plates::Lies;
 use super::sources::TableId;
 use crate::data::Column;
 use crate::problem::Code;
@@ -85,12 +86,8 @@ fn plate_report(reader: &Reader, plate: PlateId) -> PlateReport {
 fn tally(reader: &Reader, table: TableId, plate: PlateId, len: usize) -> Vec<usize> {
     let mut counts = vec![0; len];
     let rows = reader.rows(table, plate);
-    for element in rows
-        .iter()
-        .flat_map(|r| r.iter())
-        .filter(|e| **e != NOWHERE)
-    {
-        counts[*element as usize] += 1;
+    for element in rows.iter().flat_map(Lies::iter).filter(|e| *e != NOWHERE) {
+        counts[element as usize] += 1;
     }
     counts
 }
@@ -193,11 +190,11 @@ fn warn_plates(reader: &Reader, problems: &mut Problems) {
             let [column] = columns[..] else {
                 continue;
             };
+            if !fractional(column) {
+                continue;
+            }
             let distinct = Labelled::of(column).labels.len();
-            if fractional(column)
-                && distinct > MANY_LEVELS
-                && distinct == sources.table(*table).rows()
-            {
+            if distinct > MANY_LEVELS && distinct == sources.table(*table).rows() {
                 problems.push(
                     Problem::at(
                         Code::LevelsOfReals,

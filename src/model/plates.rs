@@ -20,12 +20,43 @@ use crate::typed::Typed;
 use indexmap::IndexSet;
 use std::sync::Arc;
 
+/// In which element of a plate each row of a table lies.
+#[derive(Clone)]
+pub(super) enum Lies {
+    /// All rows, of this number, in the one element.
+    Together(usize),
+    /// Each row, of this number, in the element that it is.
+    Itself(usize),
+    /// In these; [`NOWHERE`] for rows that lie in none.
+    In(Arc<[u32]>),
+}
+
+impl Lies {
+    /// The element of a row that there is, or [`NOWHERE`].
+    pub(super) fn get(&self, row: usize) -> u32 {
+        match self {
+            Lies::Together(_) => 0,
+            Lies::Itself(_) => row as u32,
+            Lies::In(elements) => elements[row],
+        }
+    }
+
+    /// For each row its element, or [`NOWHERE`].
+    pub(super) fn iter(&self) -> impl ExactSizeIterator<Item = u32> {
+        let rows = match self {
+            Lies::Together(rows) | Lies::Itself(rows) => *rows,
+            Lies::In(elements) => elements.len(),
+        };
+        (0..rows).map(|row| self.get(row))
+    }
+}
+
 /// The elements of every plate.
 pub(super) struct Populated {
     /// `None` where a problem was reported.
     elements: Vec<Option<Elements>>,
     /// For each table and plate, the element in which each row lies; `None` when the table does not have the key.
-    at: Vec<Vec<Option<Arc<[u32]>>>>,
+    at: Vec<Vec<Option<Lies>>>,
     /// Tables and plates for which rows with a bad key were reported.
     doubtful: IndexSet<(TableId, PlateId)>,
 }
@@ -56,7 +87,7 @@ impl Populated {
     }
 
     /// The element of `plate` in which each row of `table` lies; `None` when the table does not have its key.
-    pub(super) fn at(&self, table: TableId, plate: PlateId) -> Option<&Arc<[u32]>> {
+    pub(super) fn at(&self, table: TableId, plate: PlateId) -> Option<&Lies> {
         self.at[table][plate.index()].as_ref()
     }
 
@@ -72,13 +103,13 @@ impl Populated {
         table: TableId,
         plate: PlateId,
         problems: &mut Problems,
-    ) -> Option<Arc<[u32]>> {
+    ) -> Option<Lies> {
         let elements = self.elements[plate.index()].as_ref()?;
         let rows = sources.table(table).rows();
         match &typed.plates[plate.index()].source {
-            PlateSource::Top => return Some(vec![0; rows].into()),
+            PlateSource::Top => return Some(Lies::Together(rows)),
             PlateSource::Rows(_) if sources.own(plate) == Some(table) => {
-                return Some((0..rows as u32).collect());
+                return Some(Lies::Itself(rows));
             }
             PlateSource::Rows(_)
             | PlateSource::Levels(_)
@@ -90,7 +121,7 @@ impl Populated {
         }
         let names = sources.key(plate);
         let columns = sources.columns(table, &names)?;
-        let located = elements.locate(sources.table(table), &columns);
+        let located = elements.locate(rows, &columns);
         if sources.lies_in(table, plate) {
             let bad = report_keys(typed, sources, table, plate, &located, problems);
             let repeated = sources.own(plate) == Some(table)
@@ -99,7 +130,7 @@ impl Populated {
                 self.doubtful.insert((table, plate));
             }
         }
-        Some(located.elements.into())
+        Some(Lies::In(located.elements.into()))
     }
 }
 
@@ -223,11 +254,8 @@ fn combinations(tables: &[Vec<&Column>], width: usize, elsewhere: &[&Column]) ->
     };
     let levels: Vec<Level> = (0..width)
         .map(|k| {
-            let labels = labelled.iter().flat_map(|t| &t[k].labels);
-            Level::new(
-                labels.map(String::as_str),
-                beside.iter().flat_map(|l| &l.labels).map(String::as_str),
-            )
+            let labels = labelled.iter().flat_map(|t| t[k].names());
+            Level::new(labels, beside.iter().flat_map(Labelled::names))
         })
         .collect();
     let mut keys: IndexSet<Key> = IndexSet::new();
@@ -236,12 +264,16 @@ fn combinations(tables: &[Vec<&Column>], width: usize, elsewhere: &[&Column]) ->
             .iter()
             .zip(&levels)
             .map(|(column, level)| {
-                let place = |label: &String| level.find(label).unwrap_or(NOWHERE);
-                column.labels.iter().map(place).collect()
+                let place = |label| level.find(label).unwrap_or(NOWHERE);
+                column.names().map(place).collect()
             })
             .collect();
+        if let [places] = &places[..] {
+            keys.extend(places.iter().map(|place| Key::from_slice(&[*place])));
+            continue;
+        }
         for row in 0..columns[0].codes.len() {
-            let codes = columns.iter().map(|column| column.codes[row]);
+            let codes = columns.iter().map(|column| column.codes.get(row));
             if codes.clone().all(|code| code != NOWHERE) {
                 keys.insert(codes.zip(&places).map(|(c, p)| p[c as usize]).collect());
             }

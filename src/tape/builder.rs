@@ -1,9 +1,11 @@
-//! Makes nodes: lifts arguments to their common plate by name, shares equal nodes, folds what depends on data alone.
+//! Makes nodes: lifts arguments to their common plate by name, shares equal nodes, folds what depends on data alone; the last two can be switched off.
 
 use super::Index;
 use super::Node;
 use super::NodeId;
 use super::Op;
+use super::Pass;
+use super::Passes;
 use super::Reduce;
 use super::Tape;
 use super::elementwise::Elementwise;
@@ -23,6 +25,7 @@ pub struct Builder {
     dim: usize,
     span: Span,
     within: PlateId,
+    passes: Passes,
     shared: HashMap<Key, NodeId>,
     folded: HashMap<NodeId, NodeId>,
 }
@@ -59,8 +62,13 @@ impl Default for Builder {
 }
 
 impl Builder {
-    /// A builder with the top level alone.
+    /// A builder with the top level alone, which makes every pass.
     pub fn new() -> Builder {
+        Builder::with(Passes::all())
+    }
+
+    /// A builder with the top level alone, which makes these passes.
+    pub fn with(passes: Passes) -> Builder {
         Builder {
             nodes: Vec::new(),
             plates: vec![TapePlate {
@@ -70,6 +78,7 @@ impl Builder {
             dim: 0,
             span: Span::default(),
             within: PlateId::TOP,
+            passes,
             shared: HashMap::new(),
             folded: HashMap::new(),
         }
@@ -79,6 +88,11 @@ impl Builder {
     pub fn plate(&mut self, len: usize, above: IndexMap<PlateId, Arc<[u32]>>) -> PlateId {
         self.plates.push(TapePlate { len, above });
         PlateId(self.plates.len() as u32 - 1)
+    }
+
+    /// The passes that it makes.
+    pub fn passes(&self) -> Passes {
+        self.passes
     }
 
     /// The number of input coordinates so far.
@@ -286,7 +300,8 @@ impl Builder {
     /// The tape whose value is the sum over all elements of `terms` and from which `outputs` are read.
     pub fn tape(&self, terms: &[NodeId], outputs: &[NodeId]) -> Tape {
         let lens: Vec<usize> = self.plates.iter().map(|p| p.len).collect();
-        Tape::new(&self.nodes, &lens, self.dim, terms, outputs, true)
+        let fuses = self.passes.has(Pass::Fuse);
+        Tape::new(&self.nodes, &lens, self.dim, terms, outputs, fuses)
     }
 
     /// The values of a node that does not depend on inputs: component `k` of element `i` at `k * len + i`.
@@ -330,10 +345,11 @@ impl Builder {
 
     /// The arguments, lifted to the plate that determines all of theirs; beside arguments that vary, those of data alone are folded.
     fn together(&mut self, args: &[NodeId]) -> (PlateId, SmallVec<[NodeId; 4]>) {
-        let varies = args.iter().any(|a| self.nodes[a.index()].varies);
+        let folds =
+            self.passes.has(Pass::Fold) && args.iter().any(|a| self.nodes[a.index()].varies);
         let args: SmallVec<[NodeId; 4]> = args
             .iter()
-            .map(|arg| if varies { self.fold(*arg) } else { *arg })
+            .map(|arg| if folds { self.fold(*arg) } else { *arg })
             .collect();
         let mut plate = PlateId::TOP;
         for arg in &args {
@@ -352,7 +368,11 @@ impl Builder {
         )
     }
 
+    /// The numbers of arguments that are constants, if all are and are to be folded.
     fn all_constant(&self, args: &[NodeId]) -> Option<SmallVec<[Arc<[f64]>; 4]>> {
+        if !self.passes.has(Pass::Fold) {
+            return None;
+        }
         args.iter()
             .map(|arg| match &self.nodes[arg.index()].op {
                 Op::Constant(values) => Some(Arc::clone(values)),
@@ -372,7 +392,8 @@ impl Builder {
             plate,
             args: op.args().into(),
         };
-        if let Some(known) = self.shared.get(&key) {
+        let shares = self.passes.has(Pass::Share);
+        if let (true, Some(known)) = (shares, self.shared.get(&key)) {
             return *known;
         }
         self.nodes.push(Node {
@@ -383,7 +404,9 @@ impl Builder {
             varies,
         });
         let id = NodeId(self.nodes.len() as u32 - 1);
-        self.shared.insert(key, id);
+        if shares {
+            self.shared.insert(key, id);
+        }
         id
     }
 }

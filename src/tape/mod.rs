@@ -9,10 +9,12 @@
 
 mod blame;
 mod builder;
+mod cost;
 mod dump;
 pub mod elementwise;
 pub mod event;
 mod glm;
+mod passes;
 mod program;
 mod run;
 
@@ -20,9 +22,12 @@ use crate::shape::PlateId;
 use crate::source::Span;
 pub use blame::Blame;
 pub use builder::Builder;
+pub use cost::StageCost;
 use elementwise::Elementwise;
 use elementwise::Scalar;
 use event::EventOp;
+pub use passes::Pass;
+pub use passes::Passes;
 use program::Program;
 pub use run::Workspace;
 use smallvec::SmallVec;

@@ -6,6 +6,7 @@ use hvi::data::Tables;
 use hvi::joint;
 use hvi::joint::Joint;
 use hvi::model;
+use hvi::model::Model;
 use hvi::problem;
 use hvi::problem::Problems;
 use hvi::source::Source;
@@ -19,7 +20,12 @@ pub fn joint(model: &str, csv: &str) -> Joint {
 }
 
 /// The joint density of a model with a main and further tables.
-pub fn joint_with(text: &str, csv: &str, others: &[(&str, &str)]) -> Joint {
+pub fn joint_with(model: &str, csv: &str, others: &[(&str, &str)]) -> Joint {
+    joint::lower(&bound(model, csv, others))
+}
+
+/// A model with a main and further tables.
+pub fn bound(text: &str, csv: &str, others: &[(&str, &str)]) -> Arc<Model> {
     let source = Source::new("model.hvi", text);
     let fail =
         |problems: Problems| -> ! { panic!("{}", problem::render(&problems, &source, false)) };
@@ -33,5 +39,5 @@ pub fn joint_with(text: &str, csv: &str, others: &[(&str, &str)]) -> Joint {
         tables = tables.with(name, table(name, csv));
     }
     let (bound, _) = model::bind(&Arc::new(typed), &tables).unwrap_or_else(|p| fail(p));
-    joint::lower(&Arc::new(bound))
+    Arc::new(bound)
 }

@@ -56,6 +56,8 @@ pub enum Command {
     Explain(Explain),
     /// Print a stage of the compiler
     Emit(Emit),
+    /// Measure what one gradient of a model with its data costs, before a long fit
+    Bench(Bench),
     /// Print the summary of a stored fit
     Summary(Summary),
     /// Format model files in place
@@ -198,6 +200,26 @@ pub enum Stage {
     Elbo,
     /// The program that computes the log joint density.
     Tape,
+}
+
+/// Arguments of `hvic bench`.
+#[derive(Args, Debug)]
+pub struct Bench {
+    /// Model and data.
+    #[command(flatten)]
+    pub input: Input,
+    /// Keep every row: no sufficient statistics
+    #[arg(long)]
+    pub no_collapse: bool,
+    /// One operation at a time: no sufficient statistics and no fused forms
+    #[arg(long)]
+    pub primitive: bool,
+    /// The seed of the point at which it is measured, near where a fit starts
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub seed: u64,
+    /// Print the result as JSON
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// Arguments of `hvic summary`.

@@ -225,8 +225,8 @@ fn exit(args: &Args, fit: &Fit, diagnostics: &Diagnostics, terminal: &Terminal) 
     }
 }
 
-/// The largest resident memory so far, where the system tells it.
-fn peak_rss_mb() -> Option<f64> {
+/// The largest resident memory so far, in units of 2^20 bytes, where the system tells it.
+pub fn peak_rss_mb() -> Option<f64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
     let line = status.lines().find(|l| l.starts_with("VmHWM:"))?;
     let kilobytes: f64 = line.split_whitespace().nth(1)?.parse().ok()?;

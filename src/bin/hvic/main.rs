@@ -1,7 +1,9 @@
 //! `hvic`: the command line. It alone reads arguments and the environment, prints and exits.
 
 mod args;
+mod bench;
 mod check;
+mod clock;
 mod doc;
 mod emit;
 mod explain;
@@ -42,6 +44,7 @@ fn run(cli: Cli, terminal: &Terminal) -> Result<Exit, Failure> {
         Command::Check(args) => check::run(&args, terminal),
         Command::Explain(args) => explain::run(&args, terminal),
         Command::Emit(args) => emit::run(&args, terminal),
+        Command::Bench(args) => bench::run(&args, terminal),
         Command::Summary(args) => summary::run(&args, terminal),
         Command::Fmt(args) => fmt::run(&args, terminal),
         Command::Doc(args) => doc::run(&args, terminal),

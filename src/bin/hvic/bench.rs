@@ -1,0 +1,274 @@
+//! `hvic bench`: what one gradient of a model with its data costs.
+
+use crate::args::Bench as Args;
+use crate::clock;
+use crate::clock::Timing;
+use crate::fit::peak_rss_mb;
+use crate::load;
+use crate::terminal::Exit;
+use crate::terminal::Failure;
+use crate::terminal::Terminal;
+use hvi::joint;
+use hvi::joint::Joint;
+use hvi::joint::LogDensity;
+use hvi::joint::Pass;
+use hvi::joint::Passes;
+use hvi::num::rng;
+use hvi::report::VERSION;
+use hvi::report::table::Align;
+use hvi::report::table::decimals_for;
+use hvi::report::table::fixed;
+use hvi::report::table::lay_out;
+use hvi::report::text;
+use hvi::report::text::Paint;
+use hvi::report::text::Role;
+use hvi::shape::PlateId;
+use hvi::tape::StageCost;
+use rand_distr::Distribution;
+use rand_distr::StandardNormal;
+use serde_json::Value;
+use serde_json::json;
+use std::time::Duration;
+use std::time::Instant;
+
+/// How far from the starting point a coordinate is moved, as the standard deviation of a normal draw; the next where the one before leads to no number.
+const DISTANCES: [f64; 3] = [0.1, 0.01, 0.0];
+
+/// Measures and prints.
+pub fn run(args: &Args, terminal: &Terminal) -> Result<Exit, Failure> {
+    let start = Instant::now();
+    let typed = load::checked(&args.input, terminal)?;
+    let checked = start.elapsed();
+    let tables = load::tables(&args.input, typed.source())?;
+    let read = start.elapsed();
+    let model = load::bound(&typed, &tables, terminal)?;
+    drop(tables);
+    let bound = start.elapsed();
+    let joint = joint::lower_with(&model, passes(args));
+    let lowered = start.elapsed();
+    let timing = timing(&joint, args.seed)?;
+    let cost = Cost {
+        joint: &joint,
+        timing,
+        read: read - checked,
+        bind: bound - read,
+        lower: lowered - bound,
+    };
+    let name = load::name(&args.input.model);
+    if args.json {
+        return terminal
+            .result(&format!("{:#}\n", cost.json(&name)))
+            .map(|()| Exit::Done);
+    }
+    let data = args.input.data.as_ref().map(|p| p.display().to_string());
+    let paint = terminal.paint();
+    let binding = text::binding(&name, data.as_deref(), model.report(), paint);
+    terminal.result(&format!("{binding}\n{}", cost.text(paint)))?;
+    Ok(Exit::Done)
+}
+
+fn passes(args: &Args) -> Passes {
+    match (args.primitive, args.no_collapse) {
+        (true, _) => Passes::all().without(Pass::Collapse).without(Pass::Fuse),
+        (false, true) => Passes::all().without(Pass::Collapse),
+        (false, false) => Passes::all(),
+    }
+}
+
+/// Times the log density with its gradient at a point near the start.
+fn timing(joint: &Joint, seed: u64) -> Result<Timing, Failure> {
+    let mut evaluator = joint.evaluator(&vec![true; joint.terms().len()]);
+    let mut gradient = vec![0.0; joint.dim()];
+    let mut point = Vec::new();
+    for distance in DISTANCES {
+        point = near_start(joint, seed, distance);
+        if evaluator.gradient(&point, &mut gradient).is_finite() {
+            return Ok(clock::time(|| {
+                std::hint::black_box(evaluator.gradient(&point, &mut gradient));
+            }));
+        }
+    }
+    let why = joint.blame(&point);
+    let mut failure = Failure::hinted(
+        format!(
+            "the log density has no value where a fit would start: {}",
+            why.as_deref().unwrap_or("it is not finite")
+        ),
+        "a fit starts at the centres of the priors: choose priors whose centres the statements allow",
+    );
+    failure.exit = Exit::Wrong;
+    Err(failure)
+}
+
+/// The point from which a fit starts, every coordinate moved by a normal draw.
+fn near_start(joint: &Joint, seed: u64, distance: f64) -> Vec<f64> {
+    let mut stream = rng::stream(seed);
+    joint
+        .sites()
+        .iter()
+        .flat_map(|site| &site.start)
+        .map(|start| {
+            let draw: f64 = StandardNormal.sample(&mut stream);
+            start + distance * draw
+        })
+        .collect()
+}
+
+/// What was measured of a log density.
+struct Cost<'a> {
+    joint: &'a Joint,
+    timing: Timing,
+    read: Duration,
+    bind: Duration,
+    lower: Duration,
+}
+
+impl Cost<'_> {
+    /// Rows of the main table; `None` without any.
+    fn rows(&self) -> Option<usize> {
+        Some(self.joint.model().report().rows).filter(|rows| *rows > 0)
+    }
+
+    /// A figure for all rows, for one of them.
+    fn per_row(&self, all: f64) -> Option<f64> {
+        self.rows().map(|rows| all / rows as f64)
+    }
+
+    /// What messages call the plate of a stage.
+    fn plate_name(&self, id: PlateId) -> &str {
+        if id == PlateId::TOP {
+            return "top level";
+        }
+        let plates = self.joint.model().typed().plates();
+        (plates.get(id.index())).map_or("pairs for an aggregate", |plate| &plate.name)
+    }
+
+    fn json(&self, name: &str) -> Value {
+        let report = self.joint.model().report();
+        let plates: serde_json::Map<String, Value> = (report.plates.iter())
+            .map(|plate| (plate.name.clone(), json!(plate.len)))
+            .collect();
+        let stages: Vec<Value> = (self.joint.density().stages())
+            .map(|stage| {
+                json!({
+                    "plate": self.plate_name(stage.plate),
+                    "elements": stage.len,
+                    "block": stage.block,
+                    "nodes": stage.nodes,
+                })
+            })
+            .collect();
+        let fused: Vec<Value> = (self.joint.density().recognised().into_iter())
+            .map(|(term, form)| json!({"term": self.joint.terms()[term].name, "form": form}))
+            .collect();
+        let bytes = self.joint.density().column_bytes() as f64;
+        let seconds = |time: Duration| (time.as_secs_f64() * 1e6).round() / 1e6;
+        json!({
+            "version": VERSION,
+            "model": name,
+            "rows": report.rows,
+            "plates": plates,
+            "parameters": self.joint.dim(),
+            "threads": rayon::current_num_threads(),
+            "path": self.joint.path(),
+            "passes": self.joint.passes().iter().map(Pass::name).collect::<Vec<_>>(),
+            "ns_per_row": self.per_row(self.timing.cpu),
+            "wall_ns_per_row": self.per_row(self.timing.wall),
+            "ns_per_gradient": self.timing.cpu,
+            "wall_ns_per_gradient": self.timing.wall,
+            "spread": self.timing.spread,
+            "gradients": self.timing.runs,
+            "nodes": self.joint.density().nodes().len(),
+            "stages": stages,
+            "fused": fused,
+            "bytes_per_row": self.per_row(bytes),
+            "peak_rss_mb": peak_rss_mb(),
+            "time": {
+                "read": seconds(self.read),
+                "bind": seconds(self.bind),
+                "lower": seconds(self.lower),
+            },
+        })
+    }
+
+    fn text(&self, paint: Paint) -> String {
+        let mut out = lay_out(&self.times(), &[Align::Left; 3]);
+        out[0] = paint.paint(Role::Heading, &out[0]);
+        out.push(paint.paint(
+            Role::Faint,
+            &format!(
+                "  medians of {} on {}, steady to {:.0}%",
+                text::count(self.timing.runs, "run", "runs"),
+                text::count(rayon::current_num_threads(), "thread", "threads"),
+                100.0 * self.timing.spread
+            ),
+        ));
+        let density = self.joint.density();
+        out.push(String::new());
+        out.push(format!(
+            "{}, {}",
+            text::count(self.joint.dim(), "parameter", "parameters"),
+            text::count(density.nodes().len(), "node", "nodes"),
+        ));
+        let stages: Vec<Vec<String>> = density.stages().map(|s| self.stage_cells(&s)).collect();
+        for line in lay_out(&stages, &[Align::Left; 4]) {
+            out.push(format!("  {line}"));
+        }
+        for (term, form) in density.recognised() {
+            out.push(format!("  {}: {form}", self.joint.terms()[term].name));
+        }
+        out.push(String::new());
+        out.push(self.memory());
+        let [read, bind, lower] =
+            [self.read, self.bind, self.lower].map(|time| duration(time.as_secs_f64() * 1e9));
+        out.push(format!(
+            "read in {read}, bound in {bind}, lowered in {lower}"
+        ));
+        out.join("\n") + "\n"
+    }
+
+    /// What one run and one row take, under a heading.
+    fn times(&self) -> Vec<Vec<String>> {
+        let Timing { cpu, wall, .. } = self.timing;
+        let per_row = self.per_row(cpu).zip(self.per_row(wall));
+        let heading = ["value and gradient", "processor", "clock"].map(str::to_owned);
+        let row = |name: &str, cpu: f64, wall: f64| {
+            vec![format!("  {name}"), duration(cpu), duration(wall)]
+        };
+        [heading.to_vec(), row("a run", cpu, wall)]
+            .into_iter()
+            .chain(per_row.map(|(cpu, wall)| row("a row", cpu, wall)))
+            .collect()
+    }
+
+    fn stage_cells(&self, stage: &StageCost) -> Vec<String> {
+        vec![
+            self.plate_name(stage.plate).to_owned(),
+            text::count(stage.nodes, "node", "nodes"),
+            text::count(stage.len, "element", "elements"),
+            format!("in blocks of {}", stage.block),
+        ]
+    }
+
+    fn memory(&self) -> String {
+        let bytes = self.joint.density().column_bytes();
+        let peak = peak_rss_mb().map_or(String::new(), |mb| format!(", peak memory {mb} MB"));
+        match self.per_row(bytes as f64) {
+            Some(per_row) => format!(
+                "columns take {} bytes a row{peak}",
+                fixed(per_row, decimals_for(per_row, 3))
+            ),
+            None => format!("columns take {}{peak}", text::count(bytes, "byte", "bytes")),
+        }
+    }
+}
+
+/// Nanoseconds as a number of three digits with its unit.
+fn duration(nanoseconds: f64) -> String {
+    let units = [("s", 1e9), ("ms", 1e6), ("µs", 1e3), ("ns", 1.0)];
+    let (unit, size) = (units.into_iter())
+        .find(|(_, size)| nanoseconds >= *size)
+        .unwrap_or(("ns", 1.0));
+    let number = nanoseconds / size;
+    format!("{} {unit}", fixed(number, decimals_for(number, 3)))
+}

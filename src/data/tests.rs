@@ -1,0 +1,219 @@
+//! Reading in blocks and pieces, by any number of threads, held against reading the whole text at once.
+
+use super::Column;
+use super::Table;
+use super::blocks::Grain;
+use super::input::Input;
+use super::read::read;
+use csv::ReaderBuilder;
+use csv::Trim;
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use proptest::prelude::*;
+use std::io::Write;
+
+/// All that can be known of a table, or what is said of its text.
+fn told(text: &[u8], block: usize, piece: usize) -> String {
+    let grain = Grain { block, piece };
+    let read = read("t.csv", &Input::Held(text.into()), b',', grain);
+    read.map_or_else(|problems| format!("{:?}", problems.sorted()), |t| seen(&t))
+}
+
+fn seen(table: &Table) -> String {
+    let lines: Vec<usize> = (0..table.rows()).map(|row| table.line(row)).collect();
+    let columns = table.names().map(|name| {
+        let column = table.column(name).expect("a column that is named");
+        let held = match column {
+            Column::Numbers(numbers) => {
+                format!(
+                    "{:x?}",
+                    numbers.iter().map(f64::to_bits).collect::<Vec<_>>()
+                )
+            }
+            Column::Texts { codes, levels } => {
+                let codes: Vec<u32> = (0..codes.len()).map(|row| codes.get(row)).collect();
+                format!("{codes:?} {levels:?}")
+            }
+        };
+        format!("{name:?}: {held}")
+    });
+    format!("{lines:?} {:?}", columns.collect::<Vec<_>>())
+}
+
+fn cell() -> impl Strategy<Value = &'static str> {
+    prop::sample::select(vec![
+        "1",
+        "-0",
+        "2.5",
+        "300",
+        "-7e10",
+        "x",
+        "y",
+        "\"q,\n\"",
+        "\"a\"\"b\"",
+        "5\"",
+        " NA ",
+        "",
+        "\"\r\nz\"",
+        "é",
+        "\"\"",
+        "\"a\"b",
+        "007",
+        "1e999",
+        "\" 8 \"",
+        "\u{feff}",
+    ])
+}
+
+fn text() -> impl Strategy<Value = String> {
+    let end = prop::sample::select(vec!["\n", "\n", "\r\n", "\r", "\n\n", "\n\r\n"]);
+    let row = (cell(), cell(), cell(), end);
+    prop::collection::vec(row, 0..12).prop_map(|rows| {
+        let rows = rows
+            .iter()
+            .map(|(a, b, c, end)| format!("{a},{b},{c}{end}"));
+        "u,v,w\n".to_string() + &rows.collect::<String>()
+    })
+}
+
+proptest! {
+    #[test]
+    fn blocks_and_pieces_leave_no_trace(text in text(), block in 1_usize..50, piece in 2_usize..20) {
+        prop_assert_eq!(told(text.as_bytes(), block, piece), told(text.as_bytes(), 1 << 20, 1 << 20));
+    }
+
+    #[test]
+    fn messages_do_not_depend_on_blocks(
+        text in "(\n|\r|u,v\n|u,v\r\n|é,\"v\"\n){1}[a1,\"\n\r é]{0,40}",
+        cut in 0_usize..60,
+        block in 1_usize..20,
+    ) {
+        // Cut inside a letter, the encoding is none.
+        let bytes = &text.as_bytes()[..cut.min(text.len())];
+        prop_assert_eq!(told(bytes, block, 3), told(bytes, 1 << 20, 1 << 20));
+    }
+
+    #[test]
+    fn cells_are_those_of_the_crate(text in text()) {
+        let mut reader = ReaderBuilder::new().trim(Trim::All).flexible(true).from_reader(text.as_bytes());
+        let rows: Vec<csv::StringRecord> = reader.records().map(|r| r.expect("a row")).collect();
+        let Ok(table) = Table::parse("t.csv", &text) else {
+            // A quotation mark is open, which the crate does not tell.
+            return Ok(());
+        };
+        prop_assert_eq!(table.rows(), rows.len());
+        for (k, name) in ["u", "v", "w"].iter().enumerate() {
+            for (row, cells) in rows.iter().enumerate() {
+                let missing = ["", "NA"].contains(&&cells[k]);
+                let same = match table.column(name).expect("a column") {
+                    Column::Numbers(numbers) if missing => numbers.get(row).is_nan(),
+                    Column::Numbers(numbers) => Ok(numbers.get(row)) == cells[k].parse(),
+                    Column::Texts { .. } if missing => table.cell(row, name).is_empty(),
+                    Column::Texts { .. } => table.cell(row, name) == cells[k],
+                };
+                prop_assert!(same, "{name} in row {row} of {text:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn numbers_have_the_bits_of_the_standard_library(text in "-?[0-9]{0,20}\\.?[0-9]{0,20}(e-?[0-9]{1,3})?") {
+        let table = Table::parse("t.csv", format!("a,b\n{text},0\n")).expect("a table");
+        let Some(Column::Numbers(numbers)) = table.column("a") else {
+            return Ok(()); // `007`, or more than 2^53
+        };
+        let value = text.parse::<f64>().unwrap_or(f64::NAN) + 0.0;
+        prop_assert!(numbers.get(0).to_bits() == value.to_bits() || text.is_empty(), "{text}");
+    }
+}
+
+#[test]
+fn an_encoding_is_refused_in_its_line_after_any_other_problem() {
+    let starts = [
+        "a,a\n",
+        "a,b\n1,\"x\n2,\"y\"\n",
+        "a,b\n1\n",
+        "1,2\n",
+        "\n\n",
+    ];
+    for start in starts {
+        let lines = "3,4\n".repeat(40);
+        let text = [start.as_bytes(), lines.as_bytes(), b"5,\xff\n"].concat();
+        let line = text.iter().filter(|b| **b == b'\n').count();
+        for (block, piece) in [(1 << 20, 1 << 20), (16, 4)] {
+            let said = told(&text, block, piece);
+            assert!(said.contains("not encoded in UTF-8"), "{said}");
+            assert!(said.contains(&format!("line: Some({line})")), "{said}");
+        }
+    }
+}
+
+#[test]
+fn a_column_that_turns_out_to_be_text_keeps_every_cell_as_it_was_written() {
+    let rows = (0..500).map(|i| format!("{i},{}.50,{i}\n", i % 3));
+    let text = format!("a,b,c\n{}9,x,1\n", rows.collect::<String>());
+    let grain = Grain {
+        block: 64,
+        piece: 16,
+    };
+    let table = read("t.csv", &Input::Held(text.as_bytes().into()), b',', grain).expect("a table");
+    assert_eq!(
+        (table.rows(), table.cell(4, "b"), table.cell(500, "b")),
+        (501, "1.50".into(), "x".into())
+    );
+    let Some(Column::Texts { levels, .. }) = table.column("b") else {
+        panic!("`b` holds text");
+    };
+    assert_eq!(
+        levels.iter().collect::<Vec<_>>(),
+        ["0.50", "1.50", "2.50", "x"]
+    );
+    assert!(matches!(table.column("c"), Some(Column::Numbers(n)) if n.get(499) == 499.0));
+}
+
+#[test]
+fn the_number_of_threads_leaves_no_trace() {
+    let rows = (0..3000).map(|i| format!("g{},{}.{i},{}\n", (i * 7919) % 613, i % 9, i % 4));
+    let text = "g,x,k\n".to_string() + &rows.collect::<String>();
+    let with = |threads| {
+        let pool = rayon::ThreadPoolBuilder::new()
+            .num_threads(threads)
+            .build()
+            .expect("threads");
+        pool.install(|| told(text.as_bytes(), 4096, 256))
+    };
+    assert_eq!(with(1), with(2));
+    assert_eq!(with(1), with(5));
+}
+
+#[test]
+fn a_compressed_table_is_the_same_table() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let write = |name: &str, bytes: &[u8]| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, bytes).expect("a file");
+        path
+    };
+    let gzip = |text: &str| {
+        let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
+        encoder.write_all(text.as_bytes()).expect("compressed");
+        encoder.finish().expect("compressed")
+    };
+    let rows: String = (0..2000).map(|i| format!("{i}\tg{}\n", i % 7)).collect();
+    let plain = Table::open(&write("t.tsv", format!("x\tg\n{rows}").as_bytes())).expect("a table");
+    // Parts that were compressed one by one may follow each other.
+    let parts = [gzip("x\tg\n"), gzip(&rows)].concat();
+    let packed = Table::open(&write("u.tsv.GZ", &parts)).expect("a table");
+    assert_eq!(seen(&plain), seen(&packed));
+    assert_eq!(packed.cell(8, "g"), "g1");
+    for (name, bytes) in [
+        ("cut.csv.gz", &parts[..parts.len() - 30]),
+        ("plain.csv.gz", b"a\n1\n"),
+    ] {
+        let path = write(name, bytes);
+        let problems = Table::open(&path).expect_err("a problem");
+        let said = &problems.sorted()[0].message;
+        let start = format!("`{}` cannot be decompressed", path.display());
+        assert!(said.starts_with(&start), "{said}");
+    }
+}
