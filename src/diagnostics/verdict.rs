@@ -124,7 +124,7 @@ impl<'a> Evidence<'a> {
             (
                 Trust::Caution,
                 format!(
-                    "the guide is near the posterior in each coordinate, but the check over all {} at once cannot vouch for it (k-hat {k:.2})",
+                    "means are likely right, the spread of groups may be wider than it says: the check of all {} coordinates cannot vouch for it (k-hat {k:.2})",
                     self.coordinates
                 ),
             )
