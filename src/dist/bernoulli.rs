@@ -42,16 +42,22 @@ elementwise! {
             T::zero(),
             if x.value() == 1.0 { (-logit).sigmoid() } else { -logit.sigmoid() },
         ],
+        // No absolute values: their derivative at 0 would lose the curvature there.
         one_pass: [x, logit] {
             apart: T::zero(),
             add: {
                 let towards = if x.value() == 1.0 { logit } else { -logit };
                 if towards.value() < 0.0 { towards } else { T::zero() }
             },
-            product: T::one() + (-logit.abs()).exp(),
+            product: {
+                let towards = if x.value() == 1.0 { logit } else { -logit };
+                T::one() + (if towards.value() < 0.0 { towards } else { -towards }).exp()
+            },
             partials: {
-                let e = (-logit.abs()).exp();
-                [T::zero(), x - if logit.value() < 0.0 { e } else { T::one() } / (T::one() + e)]
+                let towards = if x.value() == 1.0 { logit } else { -logit };
+                let e = (if towards.value() < 0.0 { towards } else { -towards }).exp();
+                let share = (if towards.value() < 0.0 { T::one() } else { e }) / (T::one() + e);
+                [T::zero(), if x.value() == 1.0 { share } else { -share }]
             }
         }
     }
