@@ -59,18 +59,8 @@ impl Lowering<'_> {
         let before = self.builder.set_within(gathering.over);
         let body = self.expr(body, gathering.over);
         self.builder.set_within(before);
-        let body = match self.builder.constant_value(body) {
-            // A constant is the same for every element, but each of them counts.
-            Some(values) => {
-                let (len, width) = (self.builder.len_of(gathering.over), values.len());
-                let column = values
-                    .iter()
-                    .flat_map(|v| std::iter::repeat_n(*v, len))
-                    .collect();
-                self.builder.data(gathering.over, width, column)
-            }
-            None => self.builder.lift(body, gathering.over),
-        };
+        // A constant is the same for every element, but each of them counts.
+        let body = self.every_element(body, gathering.over);
         let value = self.gathered(function, body, &gathering);
         match &gathering.back {
             None => value,

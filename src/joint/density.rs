@@ -135,7 +135,7 @@ impl Lowering<'_> {
     }
 
     /// A node with a value for each element of `plate`, also when it is a constant.
-    fn every_element(&mut self, node: NodeId, plate: PlateId) -> NodeId {
+    pub fn every_element(&mut self, node: NodeId, plate: PlateId) -> NodeId {
         match self.builder.constant_value(node) {
             Some(values) if plate != PlateId::TOP => {
                 let len = self.builder.len_of(plate);

@@ -201,9 +201,14 @@ impl Lowering<'_> {
             Function::LogSoftmax => self.log_softmax(nodes[0]),
             Function::CumulativeSum => event(self, EventOp::CumulativeSum),
             Function::Concat => event(self, EventOp::Stack),
-            Function::Rep | Function::Zeros | Function::Identity => {
-                self.filled(function, &nodes, &dims, &out)
+            Function::Rep => {
+                let own = width(0);
+                let places = (0..out.iter().product::<usize>()).map(|place| (place % own) as u32);
+                self.builder
+                    .event(EventOp::Pick(places.collect()), &nodes[..1])
             }
+            Function::Zeros => self.builder.constant(&vec![0.0; out.iter().product()]),
+            Function::Identity => self.identity(out[0]),
             Function::Outer => {
                 let (rows, columns) = (width(0), width(1));
                 event(
@@ -260,8 +265,7 @@ impl Lowering<'_> {
             }
             Function::Inverse => {
                 let n = dims[0][0];
-                let identity: Vec<f64> = (0..n * n).map(|p| f64::from(p / n == p % n)).collect();
-                let identity = self.builder.constant(&identity);
+                let identity = self.identity(n);
                 self.builder
                     .event(EventOp::Solve { n, columns: n }, &[nodes[0], identity])
             }
@@ -308,48 +312,9 @@ impl Lowering<'_> {
         self.builder.map(&SUB, &[node, total])
     }
 
-    /// `rep(x, n)`, `zeros(n)`, `identity(n)`: shapes are known, so only what is repeated matters.
-    fn filled(
-        &mut self,
-        function: Function,
-        nodes: &[NodeId],
-        dims: &[Dims],
-        out: &[usize],
-    ) -> NodeId {
-        let width: usize = out.iter().product();
-        match function {
-            Function::Rep => {
-                let own: usize = dims[0].iter().product();
-                let places = (0..width).map(|place| (place % own) as u32).collect();
-                self.builder.event(EventOp::Pick(places), &nodes[..1])
-            }
-            Function::Identity => {
-                let n = out[0];
-                let values: Vec<f64> = (0..n * n).map(|p| f64::from(p / n == p % n)).collect();
-                self.builder.constant(&values)
-            }
-            Function::Zeros
-            | Function::Dot
-            | Function::Sum
-            | Function::Mean
-            | Function::Min
-            | Function::Max
-            | Function::LogSumExp
-            | Function::LogMix
-            | Function::Softmax
-            | Function::LogSoftmax
-            | Function::CumulativeSum
-            | Function::Concat
-            | Function::Outer
-            | Function::Transpose
-            | Function::Diag
-            | Function::LowerTriangular
-            | Function::Cholesky
-            | Function::Solve
-            | Function::Inverse
-            | Function::LogDet
-            | Function::Length
-            | Function::MatrixProduct => self.builder.constant(&vec![0.0; width]),
-        }
+    /// The n × n identity matrix.
+    fn identity(&mut self, n: usize) -> NodeId {
+        let values: Vec<f64> = (0..n * n).map(|p| f64::from(p / n == p % n)).collect();
+        self.builder.constant(&values)
     }
 }

@@ -223,24 +223,14 @@ impl Reader<'_> {
                 } else if **op == NEG {
                     self.add(args[0], k, -factor, column, to)?;
                 } else if **op == MUL {
-                    let (fixed, other) =
-                        match [args[0], args[1]].map(|arg| self.nodes[arg.index()].varies) {
-                            [false, _] => (args[0], args[1]),
-                            [true, false] => (args[1], args[0]),
-                            [true, true] => return None,
-                        };
+                    let (fixed, other) = self.sides(args)?;
                     self.times(fixed, other, k, factor, column, to)?;
                 } else {
                     return None;
                 }
             }
             Op::Event(EventOp::Dot, args) => {
-                let (fixed, other) =
-                    match [args[0], args[1]].map(|arg| self.nodes[arg.index()].varies) {
-                        [false, _] => (args[0], args[1]),
-                        [true, false] => (args[1], args[0]),
-                        [true, true] => return None,
-                    };
+                let (fixed, other) = self.sides(args)?;
                 for j in 0..self.nodes[other.index()].width {
                     self.times(fixed, other, j, factor, column, to)?;
                 }
@@ -252,6 +242,15 @@ impl Reader<'_> {
             Op::Data(_) | Op::Input(_) | Op::Event(..) | Op::Reduce(..) => return None,
         }
         (to.atoms.len() <= MOST_ATOMS).then_some(())
+    }
+
+    /// Of two factors the one that is data or a constant, and the other.
+    fn sides(&self, args: &[NodeId]) -> Option<(NodeId, NodeId)> {
+        match [args[0], args[1]].map(|arg| self.nodes[arg.index()].varies) {
+            [false, _] => Some((args[0], args[1])),
+            [true, false] => Some((args[1], args[0])),
+            [true, true] => None,
+        }
     }
 
     /// Adds component `k` of `other` times component `k` of `fixed`, which is data or a constant.
