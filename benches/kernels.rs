@@ -17,10 +17,7 @@ use hvi::tape::elementwise::Lanes;
 use hvi::tape::elementwise::TANH;
 
 fn main() {
-    if let Some(isa) = std::env::var("HVI_ISA")
-        .ok()
-        .and_then(|name| name.parse().ok())
-    {
+    if let Some(isa) = simd::asked().expect("an instruction set") {
         assert!(simd::force(isa), "this processor lacks `{isa}`");
     }
     divan::main();

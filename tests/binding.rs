@@ -1,13 +1,16 @@
 //! Binding, by case files: a model, tables, and what is bound or refused.
 
 use hvi::ast;
+use hvi::data::Chunks;
 use hvi::data::Column;
 use hvi::data::Table;
 use hvi::data::Tables;
+use hvi::model::Frame;
 use hvi::model::Model;
 use hvi::model::bind;
 use hvi::model::dump;
 use hvi::model::sketch;
+use hvi::problem::Code;
 use hvi::problem::Problems;
 use hvi::problem::render;
 use hvi::shape::PlateId;
@@ -17,6 +20,7 @@ use hvi::typed::DataKind;
 use hvi::typed::Overrides;
 use hvi::typed::Typed;
 use hvi::typed::check;
+use std::num::NonZeroUsize;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -104,6 +108,7 @@ fn cases_are_bound_or_refused_as_recorded() {
     for file in files {
         let text = std::fs::read_to_string(&file).expect("a case file");
         for case in cases(&text) {
+            assert_streams(&case);
             let group = file
                 .file_stem()
                 .expect("a name")
@@ -117,6 +122,111 @@ fn cases_are_bound_or_refused_as_recorded() {
             }, {
                 insta::assert_snapshot!(case.name.clone(), outcome(&case));
             });
+        }
+    }
+}
+
+/// Holds a case that is bound chunk by chunk against the same bound at once.
+fn assert_streams(case: &Case) {
+    let source = Source::new("model.hvi", &case.model);
+    let typed = typed(&source, &case.set).expect("a right model");
+    let main = case.tables.iter().find(|(name, _)| name == "data");
+    let others = case.tables.iter().filter(|(name, _)| name != "data");
+    let others = others
+        .map(|(name, text)| Ok((name, Table::parse(&format!("{name}.csv"), text)?)))
+        .collect::<Result<Vec<_>, Problems>>();
+    let (Some((_, main)), Ok(others)) = (main, others) else {
+        return;
+    };
+    let others = others
+        .into_iter()
+        .fold(Tables::default(), |all, (name, table)| {
+            all.with(name, table)
+        });
+    for rows in [1, 2, 100] {
+        assert_same_in_chunks(&typed, main.as_bytes(), &others, rows);
+    }
+}
+
+/// Binds chunks of some rows, and holds what they give, one below the other, against the whole table bound at once.
+fn assert_same_in_chunks(typed: &Arc<Typed>, main: &[u8], others: &Tables, rows: usize) {
+    let rows = NonZeroUsize::new(rows).expect("a number of rows");
+    let Ok(chunks) = Chunks::parse("data.csv", main, rows) else {
+        return assert!(Table::parse("data.csv", main).is_err());
+    };
+    let whole = Table::parse("data.csv", main).expect("a table");
+    let whole = bind(typed, &others.with_main(whole));
+    let codes =
+        |problems: &Problems| -> Vec<Code> { problems.sorted().iter().map(|p| p.code).collect() };
+    let ((whole, warnings), (frame, same)) = match (whole, Frame::new(typed, &chunks, others)) {
+        (Ok(whole), Ok(frame)) => (whole, frame),
+        (Err(whole), Err(frame)) => {
+            let (all, some) = (codes(&whole), codes(&frame));
+            let known = |code: &Code| all.contains(code) || *code == Code::FormNotAvailable;
+            return assert!(
+                !some.is_empty() && some.iter().all(known),
+                "{all:?} {some:?}"
+            );
+        }
+        (Ok(_), Err(frame)) => {
+            return assert!(codes(&frame) == [Code::FormNotAvailable], "{frame:?}");
+        }
+        (Err(whole), Ok(_)) => panic!("bound in chunks in spite of {whole:?}"),
+    };
+    assert_eq!(warnings.sorted(), same.sorted());
+    assert_eq!(
+        format!("{:?}", whole.report()),
+        format!("{:?}", frame.report())
+    );
+    let parts: Vec<Model> = chunks
+        .tables()
+        .expect("a pass")
+        .map(|chunk| frame.bind(chunk.expect("a chunk")).expect("it binds"))
+        .collect();
+    parts.iter().for_each(assert_sound);
+    let ids = || (0..typed.plates().len()).map(|p| PlateId(p as u32));
+    for plate in ids() {
+        let bound = whole.plate(plate);
+        for part in parts.iter().filter(|_| !frame.is_streamed(plate)) {
+            assert_eq!(part.plate(plate).labels, bound.labels);
+            assert_eq!(part.plate(plate).above, bound.above);
+        }
+        for (other, map) in bound.above.iter().filter(|_| frame.is_streamed(plate)) {
+            let parts = parts
+                .iter()
+                .flat_map(|part| part.plate(plate).above[other].iter());
+            assert!(parts.eq(map.iter()), "{map:?}");
+        }
+    }
+    for (c, declared) in typed.columns().iter().enumerate() {
+        let id = ColumnId(c as u32);
+        let bound = whole.column(id);
+        let component = |model: &Model, k: usize| {
+            let len = model.plate(declared.plate).len();
+            model.column(id).values[k * len..][..len].to_vec()
+        };
+        for part in &parts {
+            let own = part.column(id);
+            assert_eq!((own.width, &own.levels), (bound.width, &bound.levels));
+            assert!(frame.is_streamed(declared.plate) || own.values == bound.values);
+        }
+        for k in (0..bound.width).filter(|_| frame.is_streamed(declared.plate)) {
+            let parts = parts.iter().flat_map(|part| component(part, k));
+            assert!(parts.eq(component(&whole, k)), "{}", declared.name);
+        }
+    }
+    for part in &parts {
+        assert_eq!(part.scalings().len(), whole.scalings().len());
+        for (own, scaling) in part.scalings().iter().zip(whole.scalings()) {
+            assert_eq!((own.column, own.scaling), (scaling.column, scaling.scaling));
+            let own = own.mean.iter().chain(&own.sd);
+            for (a, b) in own.zip(scaling.mean.iter().chain(&scaling.sd)) {
+                // Means that cancel to 0 differ by the rounding of their terms.
+                assert!(
+                    (a - b).abs() <= 1e-12 * b.abs().max(scaling.sd[0]),
+                    "{a} {b}"
+                );
+            }
         }
     }
 }
@@ -269,15 +379,17 @@ proptest::proptest! {
     #![proptest_config(proptest::prelude::ProptestConfig::with_cases(3000))]
 
     #[test]
-    fn no_table_makes_binding_panic_and_what_binds_is_sound(main in changes(), schools in changes(), with_schools: bool) {
+    fn no_table_makes_binding_panic_and_what_binds_is_sound(main in changes(), schools in changes(), with_schools: bool, rows in 1_usize..5) {
         let typed = model(WHOLE);
-        let main = Table::parse("data.csv", change(MAIN, &main));
+        let text = change(MAIN, &main);
+        let main = Table::parse("data.csv", &text);
         let schools = Table::parse("school.csv", change(SCHOOLS, &schools));
         let source = Source::new("model.hvi", WHOLE);
         match (main, schools) {
             (Ok(main), Ok(schools)) => {
                 let tables = Tables::new(main);
                 let tables = if with_schools { tables.with("school", schools) } else { tables };
+                assert_same_in_chunks(&typed, &text, &tables, rows);
                 match bind(&typed, &tables) {
                     Ok((model, warnings)) => {
                         assert_sound(&model);
@@ -303,9 +415,19 @@ fn the_whole_model_binds_as_it_stands() {
     let schools = Table::parse("school.csv", SCHOOLS).expect("a table");
     let tables =
         Tables::new(Table::parse("data.csv", MAIN).expect("a table")).with("school", schools);
-    let (model, warnings) = bind(&model(WHOLE), &tables).expect("it binds");
+    let typed = model(WHOLE);
+    let (model, warnings) = bind(&typed, &tables).expect("it binds");
     assert_sound(&model);
     assert!(warnings.is_empty());
+    let two = NonZeroUsize::new(2).expect("a number of rows");
+    let chunks = Chunks::parse("data.csv", MAIN, two).expect("chunks");
+    let (frame, _) = Frame::new(&typed, &chunks, &tables).expect("it binds in chunks");
+    assert_eq!((frame.rows(), frame.report().rows), (4, 4));
+    let rows: Vec<String> = (0..4)
+        .filter(|p| frame.is_streamed(PlateId(*p)))
+        .map(|p| typed.plates()[p as usize].name.clone())
+        .collect();
+    assert_eq!(rows, ["pupil"]);
 }
 
 #[test]

@@ -400,18 +400,27 @@ fn passes_are_switched_off_by_name() {
     let folder = Folder::new("passes");
     let schools = |more: &[&str]| {
         let json = cost(&folder, SCHOOLS, more);
-        json["passes"].as_array().map(Vec::len)
+        let names = json["passes"].as_array().expect("names of passes");
+        let made = |name: &str| names.iter().any(|n| n == name);
+        [
+            "sorted rows",
+            "data folding",
+            "fused forms",
+            "sufficient statistics",
+        ]
+        .map(made)
     };
-    assert_eq!(schools(&[]), Some(4));
-    assert_eq!(schools(&["--no-collapse"]), Some(3));
-    assert_eq!(schools(&["--primitive"]), Some(2));
+    assert_eq!(schools(&[]), [true; 4]);
+    assert_eq!(schools(&["--no-collapse"]), [true, true, true, false]);
+    let primitive = [true, true, false, false];
+    assert_eq!(schools(&["--primitive"]), primitive);
+    assert_eq!(schools(&["--primitive", "--no-collapse"]), primitive);
     let plain = cost(&folder, "examples/radon", &["--primitive"]);
     assert_eq!(plain["path"], "block tape");
     assert_eq!(plain["fused"].as_array().map(Vec::len), Some(0));
     let stages = plain["stages"].as_array().expect("stages");
     let rows = stages.iter().find(|stage| stage["plate"] == "house");
     assert_eq!(rows.expect("a stage of the rows")["elements"], 919);
-    assert_eq!(schools(&["--primitive", "--no-collapse"]), Some(2));
 }
 
 #[test]
@@ -473,4 +482,50 @@ fn help_is_short_and_whole() {
     insta::assert_snapshot!("help_fit", out(&folder.hvic(&["fit", "-h"])));
     insta::assert_snapshot!("help_bench", out(&folder.hvic(&["bench", "-h"])));
     insta::assert_snapshot!("doc", out(&folder.hvic(&["doc", "Normal"])));
+}
+
+#[test]
+fn instructions_are_forced_by_option_and_environment() {
+    let folder = Folder::new("isa");
+    let (model, data) = (example(SCHOOLS, "model.hvi"), example(SCHOOLS, "data.csv"));
+    let bench = |more: &[&str], variable: &str| {
+        Command::new(env!("CARGO_BIN_EXE_hvic"))
+            .args(["bench", &model, &data, "--json"])
+            .args(more)
+            .env("HVI_ISA", variable)
+            .current_dir(&folder.0)
+            .output()
+            .expect("hvic runs")
+    };
+    let isa = |output: &Output| {
+        let json: Value = serde_json::from_str(&out(output)).expect("JSON");
+        json["isa"].as_str().map(str::to_owned)
+    };
+    let portable = Some("portable".to_owned());
+    assert_eq!(isa(&bench(&[], "portable")), portable);
+    // The option wins.
+    assert_eq!(isa(&bench(&["--isa", "portable"], "wide")), portable);
+    let unknown = bench(&[], "wide");
+    assert_eq!(unknown.status.code(), Some(2));
+    let text = err(&unknown);
+    assert!(
+        text.contains("`HVI_ISA`") && text.contains("`wide` is not an instruction set"),
+        "{text}"
+    );
+    let unknown = bench(&["--isa", "wide"], "");
+    assert_eq!(unknown.status.code(), Some(2));
+    assert!(err(&unknown).contains("`avx2`"), "{}", err(&unknown));
+    // No processor has both.
+    let foreign = if cfg!(target_arch = "aarch64") {
+        "avx2"
+    } else {
+        "neon"
+    };
+    let absent = bench(&["--isa", foreign], "");
+    assert_eq!(absent.status.code(), Some(2));
+    assert!(
+        err(&absent).contains(&format!("does not have the instructions `{foreign}`")),
+        "{}",
+        err(&absent)
+    );
 }

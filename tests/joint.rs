@@ -2,7 +2,11 @@
 
 mod chain;
 
+use hvi::joint;
 use hvi::joint::Joint;
+use hvi::joint::Pass;
+use hvi::joint::Passes;
+use hvi::joint::TermForm;
 use hvi::num::Dual;
 use hvi::num::special::lgamma;
 use hvi::tape::Tape;
@@ -412,8 +416,9 @@ fn affine_predictors_are_recognised_and_change_nothing() {
         ("real", "y ~ StudentT(4, x1 + a, sigma)"),
     ];
     for (kind, statement) in models {
-        for sorted in [true, false] {
-            let joint = chain::joint(
+        // Rows that are sorted, rows that are not, and rows that lowering sorts.
+        for (given, made) in [(true, false), (false, false), (false, true)] {
+            let model = chain::bound(
                 &format!(
                     "sigma ~ HalfNormal(1)
                      beta[2] ~ Normal(0, 1)
@@ -428,12 +433,43 @@ fn affine_predictors_are_recognised_and_change_nothing() {
                      }}",
                     if kind == "count" { "real" } else { kind },
                 ),
-                &many_rows(sorted),
+                &many_rows(given),
+                &[],
             );
+            let rows = Passes::all().without(Pass::Collapse).without(Pass::Merge);
+            let passes = if made { rows } else { rows.without(Pass::Sort) };
+            let joint = joint::lower_with(&model, passes);
             let names = joint.density().recognised();
             assert_eq!(names.len(), 1, "{statement}: {names:?}");
-            assert_eq!(names[0].1.contains("sorted"), sorted, "{names:?}");
+            assert_eq!(names[0].1.contains("sorted"), given || made, "{names:?}");
             compare_recognised(&joint, &point(joint.dim(), 1));
         }
     }
+}
+
+#[test]
+fn a_rate_is_read_by_its_log() {
+    let predictor = |statement: &str| {
+        let joint = chain::joint(
+            &format!(
+                "b ~ Normal(0, 1)
+                 plate row = rows {{ data x: real; data n: count; {statement} }}"
+            ),
+            "x,n\n0.5,1\n-1,3\n",
+        );
+        match &joint.terms()[1].form {
+            TermForm::Gaussian(term) => term.predictor.clone(),
+            TermForm::General | TermForm::Univariate => panic!("a closed form of {statement}"),
+        }
+    };
+    let (rate, log) = (
+        predictor("n ~ Poisson(exp(1 + b * x))"),
+        predictor("n ~ Poisson(log = 1 + b * x)"),
+    );
+    assert_eq!(rate.constant, log.constant);
+    assert_eq!(rate.terms[0].coefficient, [0.5, -1.0]);
+    assert_eq!(rate.terms[0].coefficient, log.terms[0].coefficient);
+    let known = predictor("n ~ Poisson(2.5)");
+    assert!(known.terms.is_empty());
+    assert_eq!(known.constant, [2.5_f64.ln()]);
 }

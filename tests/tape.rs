@@ -239,3 +239,158 @@ fn a_number_that_goes_wrong_is_traced_to_its_row() {
     assert_eq!((blame.element, blame.plate), (433, row));
     assert_eq!(blame.text, "log(-4.0000)");
 }
+
+/// A tape with everything that chunks share: sums and extremes by group in order and out of order, lifts of each kind, rows' own inputs.
+fn shared(rows: usize) -> Tape {
+    let mut builder = Builder::new();
+    let [sorted, mixed] = [40, 30].map(|len| builder.plate(len, IndexMap::new()));
+    let in_order: Arc<[u32]> = (0..rows).map(|i| (i * 40 / rows) as u32).collect();
+    let at_random: Arc<[u32]> = (0..rows).map(|i| (i * 7919 % 30) as u32).collect();
+    let above = IndexMap::from([(sorted, in_order), (mixed, at_random)]);
+    let row = builder.plate(rows, above);
+    let beta = builder.input(PlateId::TOP, 1);
+    let (alpha, gamma) = (builder.input(sorted, 2), builder.input(mixed, 1));
+    let own = builder.input(row, 1);
+    let x = builder.data(row, 1, column(rows));
+    let scaled = builder.map(&MUL, &[x, beta]);
+    let moved = builder.map(&ADD, &[alpha, scaled]);
+    let level = builder.map(&SUB, &[moved, gamma]);
+    let error = builder.map(&SUB, &[level, own]);
+    let term = square(&mut builder, error);
+    let curved = builder.map(&EXP, &[scaled]);
+    let product = builder.map(&MUL, &[curved, gamma]);
+    let mut terms = vec![term];
+    for (plate, how) in [
+        (sorted, Reduce::Sum),
+        (mixed, Reduce::Sum),
+        (mixed, Reduce::Min),
+        (sorted, Reduce::Max),
+    ] {
+        let index = builder.above(row, plate).cloned();
+        let reduced = builder.reduce(how, product, plate, index);
+        let term = square(&mut builder, reduced);
+        terms.push(term);
+        let back = builder.lift(reduced, row);
+        let term = builder.map(&MUL, &[back, x]);
+        terms.push(term);
+    }
+    builder.tape(&terms, &[product])
+}
+
+#[test]
+fn sums_of_many_blocks_are_derived_right() {
+    let tape = shared(300);
+    check(&tape, &point(tape.dim()));
+}
+
+#[test]
+fn any_number_of_threads_gives_the_same_bits() {
+    let tape = shared(100_000);
+    let z = point(tape.dim());
+    let runs: Vec<(f64, Vec<f64>)> = [1, 2, 3, 8]
+        .into_iter()
+        .map(|threads| {
+            let pool = rayon::ThreadPoolBuilder::new()
+                .num_threads(threads)
+                .build()
+                .expect("threads can be made");
+            pool.install(|| gradient(&tape, &z))
+        })
+        .collect();
+    assert!(runs[0].0.is_finite());
+    for run in &runs[1..] {
+        assert_eq!(run.0.to_bits(), runs[0].0.to_bits());
+        let equal = |(a, b): (&f64, &f64)| a.to_bits() == b.to_bits();
+        assert!(run.1.iter().zip(&runs[0].1).all(equal));
+    }
+}
+
+#[test]
+fn many_vectors_at_once_give_the_bits_of_one_by_one() {
+    let tape = shared(20_000);
+    let zs: Vec<Vec<f64>> = (0..3)
+        .map(|draw| {
+            let moved = |v: f64| v + 0.1 * f64::from(draw);
+            point(tape.dim()).into_iter().map(moved).collect()
+        })
+        .collect();
+    let (mut values, mut gradients) = ([0.0; 3], vec![0.0; 3 * tape.dim()]);
+    let mut workspace = tape.workspace_of::<f64>(3);
+    for _ in 0..2 {
+        tape.gradients(&zs.concat(), &mut workspace, &mut values, &mut gradients);
+        let apart = gradients.chunks_exact(tape.dim());
+        for ((z, value), by_tape) in zs.iter().zip(values).zip(apart) {
+            assert_eq!((value, by_tape.to_vec()), gradient(&tape, z));
+        }
+    }
+}
+
+#[test]
+fn weighted_outputs_are_derived_from_the_weights_back() {
+    let Plates {
+        mut builder,
+        group,
+        row,
+    } = plates(4, 40);
+    let beta = builder.input(PlateId::TOP, 1);
+    let alpha = builder.input(group, 1);
+    let x = builder.data(row, 1, column(40));
+    let scaled = builder.map(&MUL, &[x, beta]);
+    let moved = builder.map(&ADD, &[alpha, scaled]);
+    let curved = builder.map(&EXP, &[moved]);
+    let index = builder.above(row, group).cloned();
+    let of_group = builder.reduce(Reduce::Sum, curved, group, index);
+    let log = builder.map(&LOG, &[of_group]);
+    let tape = builder.tape(&[curved], &[curved, log, alpha]);
+    let z = point(5);
+    let mut workspace = tape.workspace::<f64>();
+    // The weights are known only from the outputs.
+    let weigh = |outputs: [&[f64]; 3]| {
+        outputs.map(|output| {
+            output
+                .iter()
+                .map(|y| 1.0 / (1.0 + y * y))
+                .collect::<Vec<_>>()
+        })
+    };
+    tape.value(&z, &mut workspace);
+    let weights = weigh([0, 1, 2].map(|k| workspace.output(k)));
+    let mut found = vec![0.0; 5];
+    let slices: Vec<&[f64]> = weights.iter().map(Vec::as_slice).collect();
+    tape.pull(&z, &slices, &mut workspace, &mut found);
+    let mut weighted = |z: &[f64]| -> f64 {
+        tape.value(z, &mut workspace);
+        (0..3)
+            .flat_map(|k| workspace.output(k).iter().zip(&weights[k]))
+            .map(|(y, weight)| y * weight)
+            .sum()
+    };
+    for k in 0..5 {
+        let h = 1e-5;
+        let mut at = |by: f64| {
+            let mut z = z.clone();
+            z[k] += by;
+            weighted(&z)
+        };
+        let difference = (at(h) - at(-h)) / (2.0 * h);
+        assert!((found[k] - difference).abs() <= 1e-7 * (1.0 + difference.abs()));
+    }
+}
+
+#[test]
+fn a_product_that_runs_with_a_sum_is_blamed_itself() {
+    let Plates {
+        mut builder,
+        group,
+        row,
+    } = plates(2, 10);
+    let alpha = builder.input(group, 1);
+    let x = builder.data(row, 1, (0..10).map(f64::from).collect());
+    let product = builder.map(&MUL, &[alpha, x]);
+    let term = builder.map(&ADD, &[product, alpha]);
+    let tape = builder.tape(&[term], &[]);
+    assert_eq!(tape.blame(&[1.0, 1e307]), None);
+    let blame = tape.blame(&[1.0, 4e307]).expect("a product overflows");
+    assert!(blame.text.starts_with("mul("), "{}", blame.text);
+    assert_eq!(blame.element, 5);
+}

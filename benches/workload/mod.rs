@@ -29,7 +29,8 @@ const ITEMS: usize = 200;
 /// A model of `benches/models`, with its data.
 #[derive(Clone, Copy, Debug)]
 pub struct Workload {
-    name: &'static str,
+    /// The file's name, without `.hvi`.
+    pub name: &'static str,
     text: &'static str,
     data: Data,
 }

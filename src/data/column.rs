@@ -13,7 +13,7 @@ pub enum Column {
         /// For each row the place of its text in `levels`.
         codes: Codes,
         /// The distinct texts, in the order in which they first occur.
-        levels: IndexSet<String>,
+        levels: Arc<IndexSet<String>>,
     },
 }
 

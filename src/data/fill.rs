@@ -3,15 +3,18 @@
 use super::Codes;
 use super::Column;
 use super::column::GrowingNumbers;
+use super::levels::Levels;
+use super::plain;
 use super::rows::Rows;
 use super::rows::line_breaks;
 use indexmap::IndexSet;
+use std::sync::Arc;
 
 /// What a missing cell may hold.
 const MISSING: [&str; 8] = ["", "NA", "N/A", "NaN", "nan", "null", "NULL", "."];
 
 /// Below this, 2^53, every integer is an `f64` of its own.
-const EXACT: f64 = 9_007_199_254_740_992.0;
+pub(super) const EXACT: f64 = 9_007_199_254_740_992.0;
 
 /// What is read of a column.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,7 +33,7 @@ pub(super) enum Cells {
     Numbers(Vec<f64>),
     Texts {
         codes: Vec<u32>,
-        levels: IndexSet<String>,
+        levels: Levels,
     },
     Skipped,
     /// One of them is no number.
@@ -38,18 +41,40 @@ pub(super) enum Cells {
 }
 
 impl Cells {
+    /// Whether one of them is no number where numbers are read.
+    pub(super) fn no_numbers(&self) -> bool {
+        matches!(self, Cells::NoNumbers)
+    }
+
     fn new(kind: Kind) -> Cells {
         match kind {
             Kind::Numbers => Cells::Numbers(Vec::new()),
             Kind::Texts => Cells::Texts {
                 codes: Vec::new(),
-                levels: IndexSet::new(),
+                levels: Levels::default(),
             },
             Kind::Skipped | Kind::Mistaken => Cells::Skipped,
         }
     }
 
-    fn push(&mut self, cell: &str) {
+    /// The length of the text before, when `rest`, where no quotation mark opens, starts with it.
+    pub(super) fn again(&self, rest: &str) -> Option<usize> {
+        let Cells::Texts { codes, levels } = self else {
+            return None;
+        };
+        let before = levels.text(*codes.last()?)?;
+        (rest.starts_with(before) && !rest.starts_with('"')).then_some(before.len())
+    }
+
+    /// Appends the text before once more.
+    pub(super) fn repeat(&mut self) {
+        if let Cells::Texts { codes, .. } = self {
+            codes.extend(codes.last().copied());
+        }
+    }
+
+    /// Appends a cell without the blanks around it.
+    pub(super) fn push(&mut self, cell: &str) {
         match self {
             Cells::Numbers(values) => match number(cell) {
                 Some(value) => values.push(value),
@@ -63,7 +88,7 @@ impl Cells {
 
 /// The number that a cell holds, NaN for a missing one; `None` when it must be kept as text:
 /// words, numbers that are not finite, and integers whose text a number would not keep (`007`, more than 2^53).
-fn number(cell: &str) -> Option<f64> {
+pub(super) fn number(cell: &str) -> Option<f64> {
     let Some(value) = fast_float2::parse::<f64, _>(cell)
         .ok()
         .filter(|v| v.is_finite())
@@ -78,25 +103,21 @@ fn number(cell: &str) -> Option<f64> {
 }
 
 /// The code of a text; `before` is that of the row before, which is often the same.
-fn code(cell: &str, before: Option<&u32>, levels: &mut IndexSet<String>) -> u32 {
+pub(super) fn code(cell: &str, before: Option<&u32>, levels: &mut Levels) -> u32 {
     if let Some(before) = before
-        && levels
-            .get_index(*before as usize)
-            .is_some_and(|l| l == cell)
+        && levels.text(*before) == Some(cell)
     {
         return *before;
     }
-    if MISSING.contains(&cell) {
-        return Column::NONE;
-    }
-    match levels.get_index_of(cell) {
-        Some(i) => i as u32,
-        None => levels.insert_full(cell.to_string()).0 as u32,
+    match levels.code(cell) {
+        Some(code) => code,
+        None if MISSING.contains(&cell) => Column::NONE,
+        None => levels.insert(cell),
     }
 }
 
 /// What one piece of the text holds.
-pub(super) struct Piece {
+pub(super) struct TextPiece {
     /// The line of the piece in which each row starts, from 1.
     pub(super) lines: Vec<u32>,
     /// The number of line breaks.
@@ -109,32 +130,44 @@ pub(super) struct Piece {
     pub(super) columns: Vec<Cells>,
 }
 
-impl Piece {
+impl TextPiece {
     /// Reads a piece of the text, whose columns are of these kinds.
-    pub(super) fn read(text: &str, separator: u8, kinds: &[Kind]) -> Piece {
-        let mut piece = Piece {
+    pub(super) fn read(text: &str, separator: u8, kinds: &[Kind]) -> TextPiece {
+        let empty = || kinds.iter().map(|kind| Cells::new(*kind)).collect();
+        let mut piece = TextPiece {
             lines: Vec::new(),
             breaks: line_breaks(text.as_bytes()),
             ragged: Vec::new(),
             open_quote: None,
-            columns: kinds.iter().map(|kind| Cells::new(*kind)).collect(),
+            columns: empty(),
         };
+        match plain::read(text, separator, &mut piece.columns) {
+            Some(lines) => piece.lines = lines,
+            None => {
+                piece.columns = empty();
+                piece.read_rows(text, separator);
+            }
+        }
+        piece
+    }
+
+    /// Reads rows of any kind.
+    fn read_rows(&mut self, text: &str, separator: u8) {
         let mut rows = Rows::new(text, separator);
         while let Some(row) = rows.next() {
             if row.open_quote {
-                piece.open_quote = Some(row.line);
+                self.open_quote = Some(row.line);
                 break;
             }
-            if row.len() != kinds.len() {
-                piece.ragged.push((row.line, row.len()));
+            if row.len() != self.columns.len() {
+                self.ragged.push((row.line, row.len()));
                 continue;
             }
-            for (column, cell) in piece.columns.iter_mut().zip(row.cells()) {
+            for (column, cell) in self.columns.iter_mut().zip(row.cells()) {
                 column.push(cell);
             }
-            piece.lines.push(row.line as u32);
+            self.lines.push(row.line as u32);
         }
-        piece
     }
 }
 
@@ -172,7 +205,7 @@ impl Growing {
                 },
             ) => {
                 let place = |name| levels.insert_full(name).0 as u32;
-                let places: Vec<u32> = names.into_iter().map(place).collect();
+                let places: Vec<u32> = names.into_texts().map(place).collect();
                 for code in own.iter_mut().filter(|code| **code != Column::NONE) {
                     *code = places[*code as usize];
                 }
@@ -188,7 +221,7 @@ impl Growing {
             Growing::Numbers(numbers) => Some(Column::Numbers(numbers.finish())),
             Growing::Texts { codes, levels } => Some(Column::Texts {
                 codes: codes.fitted(),
-                levels,
+                levels: Arc::new(levels),
             }),
             Growing::Skipped => None,
         }

@@ -1,30 +1,44 @@
-//! Tables: named columns of numbers and text, read from CSV and TSV, also compressed with gzip.
+//! Tables: named columns of numbers and text, read from CSV and TSV, also compressed with gzip, and from Parquet and Arrow IPC.
 //!
 //! A cell is missing when, blanks around it aside, it is empty or one of `NA`, `N/A`, `NaN`, `nan`, `null`, `NULL` and `.`.
 //! Nothing is known here of models; files are opened only here.
 
+#[cfg(feature = "parquet")]
+mod arrays;
+#[cfg(feature = "parquet")]
+mod batches;
 mod blocks;
+mod checks;
+mod chunks;
 mod column;
 mod fill;
 mod input;
+mod levels;
+mod lines;
+mod pieces;
+mod plain;
 mod read;
 mod rows;
 #[cfg(test)]
 mod tests;
+mod text;
 
+pub use chunks::ChunkTables;
+pub use chunks::Chunks;
+pub use chunks::Excerpt;
 pub use column::Codes;
 pub use column::Column;
 pub use column::Numbers;
 use indexmap::IndexMap;
+use lines::Lines;
+use std::sync::Arc;
 
 /// A table: rows of cells under a header.
 #[derive(Clone, Debug, Default)]
 pub struct Table {
     name: String,
     columns: IndexMap<String, Column>,
-    rows: usize,
-    /// The line of each row; empty when row `i` stands in line `i + 2`.
-    lines: Vec<u32>,
+    lines: Lines,
 }
 
 impl Table {
@@ -35,7 +49,7 @@ impl Table {
 
     /// The number of rows, the header aside.
     pub fn rows(&self) -> usize {
-        self.rows
+        self.lines.rows()
     }
 
     /// The names of its columns, in file order.
@@ -48,9 +62,10 @@ impl Table {
         self.columns.get(name)
     }
 
-    /// The line of the file in which `row`, from 0, starts; the header is line 1.
+    /// The line of the file in which `row`, from 0, starts; the header is line 1. Where there are no lines, as in Parquet, the number of
+    /// the row, from 1.
     pub fn line(&self, row: usize) -> usize {
-        self.lines.get(row).map_or(row + 2, |line| *line as usize)
+        self.lines.get(row)
     }
 
     /// The text of a cell; empty when it is missing or there is no such cell.
@@ -65,7 +80,7 @@ impl Table {
 #[derive(Clone, Debug, Default)]
 pub struct Tables {
     main: Table,
-    others: IndexMap<String, Table>,
+    others: IndexMap<String, Arc<Table>>,
 }
 
 impl Tables {
@@ -80,8 +95,17 @@ impl Tables {
     /// Adds the table that the model calls `name`.
     #[must_use]
     pub fn with(mut self, name: &str, table: Table) -> Tables {
-        self.others.insert(name.to_string(), table);
+        self.others.insert(name.to_string(), Arc::new(table));
         self
+    }
+
+    /// The same further tables beside another main one.
+    #[must_use]
+    pub fn with_main(&self, main: Table) -> Tables {
+        Tables {
+            main,
+            others: self.others.clone(),
+        }
     }
 
     /// The main table.
@@ -93,6 +117,6 @@ impl Tables {
     pub fn others(&self) -> impl Iterator<Item = (&str, &Table)> {
         self.others
             .iter()
-            .map(|(name, table)| (name.as_str(), table))
+            .map(|(name, table)| (name.as_str(), table.as_ref()))
     }
 }

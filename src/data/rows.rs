@@ -27,7 +27,7 @@ impl<'a> Row<'a> {
 }
 
 /// A cell without the blanks around it.
-fn trimmed(cell: &str) -> &str {
+pub(super) fn trimmed(cell: &str) -> &str {
     let plain = |b: Option<&u8>| b.is_none_or(|b| b.is_ascii_graphic());
     let bytes = cell.as_bytes();
     if plain(bytes.first()) && plain(bytes.last()) {

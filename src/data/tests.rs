@@ -1,9 +1,11 @@
 //! Reading in blocks and pieces, by any number of threads, held against reading the whole text at once.
 
+use super::Chunks;
 use super::Column;
+use super::Excerpt;
 use super::Table;
 use super::blocks::Grain;
-use super::input::Input;
+use super::input::Opened;
 use super::read::read;
 use csv::ReaderBuilder;
 use csv::Trim;
@@ -11,11 +13,12 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use proptest::prelude::*;
 use std::io::Write;
+use std::num::NonZeroUsize;
 
 /// All that can be known of a table, or what is said of its text.
 fn told(text: &[u8], block: usize, piece: usize) -> String {
     let grain = Grain { block, piece };
-    let read = read("t.csv", &Input::Held(text.into()), b',', grain);
+    let read = read(&Opened::held("t.csv", text, grain));
     read.map_or_else(|problems| format!("{:?}", problems.sorted()), |t| seen(&t))
 }
 
@@ -156,7 +159,7 @@ fn a_column_that_turns_out_to_be_text_keeps_every_cell_as_it_was_written() {
         block: 64,
         piece: 16,
     };
-    let table = read("t.csv", &Input::Held(text.as_bytes().into()), b',', grain).expect("a table");
+    let table = read(&Opened::held("t.csv", text.as_bytes(), grain)).expect("a table");
     assert_eq!(
         (table.rows(), table.cell(4, "b"), table.cell(500, "b")),
         (501, "1.50".into(), "x".into())
@@ -215,5 +218,126 @@ fn a_compressed_table_is_the_same_table() {
         let said = &problems.sorted()[0].message;
         let start = format!("`{}` cannot be decompressed", path.display());
         assert!(said.starts_with(&start), "{said}");
+    }
+}
+
+/// The rows of chunks, one below the other, as texts with their lines.
+fn rows_of<'a>(tables: impl Iterator<Item = &'a Table>) -> Vec<String> {
+    let row = |table: &Table, row: usize| {
+        let cells = table.names().map(|name| table.cell(row, name));
+        format!("{} {:?}", table.line(row), cells.collect::<Vec<_>>())
+    };
+    tables
+        .flat_map(|table| (0..table.rows()).map(|i| row(table, i)).collect::<Vec<_>>())
+        .collect()
+}
+
+/// Holds the chunks of a text against its table.
+fn assert_chunks(text: &str, at_most: usize, grain: Grain) {
+    let whole = read(&Opened::held("t.csv", text.as_bytes(), grain));
+    let size = NonZeroUsize::new(at_most).expect("a number of rows");
+    let chunks = Chunks::of(Opened::held("t.csv", text.as_bytes().to_vec(), grain), size);
+    let (whole, chunks) = match (whole, chunks) {
+        (Ok(whole), Ok(chunks)) => (whole, chunks),
+        (Err(one), Err(other)) => return assert_eq!(one.sorted(), other.sorted()),
+        (one, other) => panic!("{one:?} and {other:?}"),
+    };
+    assert_eq!(chunks.rows(), whole.rows());
+    let tables: Vec<Table> = chunks
+        .tables()
+        .expect("a pass")
+        .map(|table| table.expect("a chunk"))
+        .collect();
+    assert_eq!(rows_of(tables.iter()), rows_of([&whole].into_iter()));
+    assert_eq!(tables.len(), whole.rows().div_ceil(at_most));
+    for (i, table) in tables.iter().enumerate() {
+        let last = i + 1 == tables.len();
+        assert!(table.rows() == at_most || last && table.rows() > 0);
+        for name in whole.names() {
+            match (whole.column(name), table.column(name)) {
+                (Some(Column::Numbers(_)), Some(Column::Numbers(_))) => {}
+                (Some(Column::Texts { levels, .. }), Some(Column::Texts { levels: own, .. })) => {
+                    assert!(levels.iter().eq(own.iter()))
+                }
+                (one, other) => panic!("{one:?} and {other:?}"),
+            }
+        }
+    }
+}
+
+proptest! {
+    #[test]
+    fn chunks_one_below_the_other_are_the_table(text in text(), at_most in 1_usize..6, block in 1_usize..50, piece in 2_usize..20) {
+        assert_chunks(&text, at_most, Grain { block, piece });
+    }
+}
+
+#[test]
+fn chunks_of_many_pieces_are_the_table() {
+    let rows = (0..5000).map(|i| format!("{i},g{},{}.5\n", (i * 7919) % 613, i % 3));
+    let text = format!("a,g,c\n{}9,x,y\n", rows.collect::<String>());
+    let grain = Grain {
+        block: 4096,
+        piece: 256,
+    };
+    for at_most in [1, 7, 1000, 5001, 9000] {
+        assert_chunks(&text, at_most, grain);
+    }
+}
+
+#[test]
+fn an_excerpt_has_the_rows_that_were_picked() {
+    let size = NonZeroUsize::new(2).expect("a number of rows");
+    let text = "g,x\na,1\n\nb,2.5\nc,NA\na,4\n";
+    let chunks = Chunks::parse("t.csv", text, size).expect("chunks");
+    let mut excerpt = Excerpt::new(&chunks);
+    for table in chunks.tables().expect("a pass") {
+        excerpt.push(&table.expect("a chunk"), 1);
+    }
+    let table = excerpt.table();
+    assert_eq!(
+        rows_of([&table].into_iter()),
+        ["4 [\"b\", \"2.5\"]", "6 [\"a\", \"4\"]"]
+    );
+    let empty = Excerpt::new(&chunks).table();
+    assert_eq!((empty.rows(), empty.names().count()), (0, 2));
+}
+
+#[test]
+fn a_file_that_changes_between_passes_is_refused() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("t.csv");
+    let size = NonZeroUsize::new(2).expect("a number of rows");
+    for changed in [
+        "g,x\na,1\nc,2\n",
+        "g,x\na,1\nb,z\n",
+        "g,x\na,1\n",
+        "g,x\na,1\nb,2\na,3\n",
+    ] {
+        std::fs::write(&path, "g,x\na,1\nb,2\n").expect("a file");
+        let chunks = Chunks::open(&path, size).expect("chunks");
+        std::fs::write(&path, changed).expect("a file");
+        let tables: Result<Vec<Table>, _> = chunks.tables().expect("a pass").collect();
+        let problems = tables.expect_err("a problem");
+        let said = &problems.sorted()[0].message;
+        assert!(
+            said.ends_with("has changed while it was being read"),
+            "{said}"
+        );
+    }
+}
+
+#[cfg(not(feature = "parquet"))]
+#[test]
+fn binary_tables_need_a_feature() {
+    for (name, format) in [("t.parquet", "Parquet"), ("t.Feather", "Arrow")] {
+        let problems = Table::open(name.as_ref()).expect_err("a problem");
+        let problem = problems.sorted()[0];
+        assert_eq!(
+            problem.message,
+            format!("`{name}` is a table in {format}, which this program was built without")
+        );
+        let hint = problem.hint.as_deref().unwrap_or_default();
+        assert!(hint.contains("--features parquet"), "{hint}");
     }
 }

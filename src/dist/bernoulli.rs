@@ -5,6 +5,7 @@ use super::Case;
 use super::Distribution;
 use super::EventKind;
 use super::Form;
+use super::Link;
 use super::Param;
 use super::SCIPY;
 use super::Support;
@@ -14,8 +15,11 @@ use crate::num::rng::Rng;
 use crate::num::stable;
 use crate::tape::Builder;
 use crate::tape::NodeId;
+use crate::tape::elementwise::Additive;
 use crate::tape::elementwise::Domain;
 use crate::tape::elementwise::Elementwise;
+use crate::tape::elementwise::NORMAL_CDF;
+use crate::tape::elementwise::SIGMOID;
 use rand_distr::Distribution as _;
 
 elementwise! {
@@ -43,21 +47,43 @@ elementwise! {
             if x.value() == 1.0 { (-logit).sigmoid() } else { -logit.sigmoid() },
         ],
         // No absolute values: their derivative at 0 would lose the curvature there.
-        one_pass: [x, logit] {
-            apart: T::zero(),
+        one_pass: [x, logit] by logit {
             add: {
                 let towards = if x.value() == 1.0 { logit } else { -logit };
                 if towards.value() < 0.0 { towards } else { T::zero() }
             },
             product: {
                 let towards = if x.value() == 1.0 { logit } else { -logit };
-                T::one() + (if towards.value() < 0.0 { towards } else { -towards }).exp()
+                let below = if towards.value() < 0.0 { towards } else { -towards };
+                T::one() + below.exp_of_negative()
             },
             partials: {
                 let towards = if x.value() == 1.0 { logit } else { -logit };
-                let e = (if towards.value() < 0.0 { towards } else { -towards }).exp();
-                let share = (if towards.value() < 0.0 { T::one() } else { e }) / (T::one() + e);
+                let below = if towards.value() < 0.0 { towards } else { -towards };
+                let e = below.exp_of_negative();
+                let numerator = if towards.value() < 0.0 { T::one() } else { e };
+                let share = numerator * (T::one() + e).reciprocal_from_one_to_two();
                 [T::zero(), if x.value() == 1.0 { share } else { -share }]
+            }
+        },
+        additive: Additive::Totals { row: &LOGIT_SUM, apart: None }
+    }
+    /// The sum of n log masses of the Bernoulli distribution of which x are of successes, given the logit.
+    LogitSum LOGIT_SUM "bernoulli_logit_sum" (x: Count, n: Count, logit: Real) -> Real,
+    at [[3.0, 7.0, 0.3] is -5.08048671127969, [0.0, 7.0, -800.0] is -0.0, [7.0, 7.0, 40.0] is -2.9738479787041125e-17, [2.0, 7.0, 800.0] is -4000.0, [400000.0, 1000000.0, -0.4] is -673015.2523999526] {
+        value: -x * (-logit).softplus() - (n - x) * logit.softplus(),
+        partials: |_y| [T::zero(), T::zero(), x * (-logit).sigmoid() - (n - x) * logit.sigmoid()],
+        one_pass: [x, n, logit] by logit {
+            add: {
+                let (far, failures) = if logit.value() < 0.0 { (logit, false) } else { (-logit, true) };
+                (if failures { n - x } else { x }) * far - n * far.exp().log1p()
+            },
+            partials: {
+                let below = logit.value() < 0.0;
+                let e = (if below { logit } else { -logit }).exp();
+                let (share, rest) = (T::one() / (T::one() + e), e / (T::one() + e));
+                let (success, failure) = if below { (rest, share) } else { (share, rest) };
+                [T::zero(), T::zero(), x * failure - (n - x) * success]
             }
         }
     }
@@ -88,6 +114,21 @@ static FORMS: &[Form] = &[
     },
     Form {
         params: &[Param::scalar("probit", Domain::Real)],
+    },
+];
+
+static LINKS: &[Link] = &[
+    Link {
+        from: 0,
+        to: 1,
+        place: 0,
+        function: &SIGMOID,
+    },
+    Link {
+        from: 0,
+        to: 2,
+        place: 0,
+        function: &NORMAL_CDF,
     },
 ];
 
@@ -144,6 +185,10 @@ impl Distribution for Bernoulli {
         };
         let u: f64 = rand_distr::StandardUniform.sample(rng);
         vec![f64::from(u < p)]
+    }
+
+    fn links(&self) -> &'static [Link] {
+        LINKS
     }
 
     fn rows(&self) -> &'static [&'static Elementwise] {

@@ -5,6 +5,7 @@ use super::Case;
 use super::Distribution;
 use super::EventKind;
 use super::Form;
+use super::Link;
 use super::MPMATH;
 use super::Param;
 use super::SCIPY;
@@ -17,6 +18,7 @@ use crate::tape::Builder;
 use crate::tape::NodeId;
 use crate::tape::elementwise::Domain;
 use crate::tape::elementwise::Elementwise;
+use crate::tape::elementwise::SIGMOID;
 use rand_distr::Distribution as _;
 
 /// Whether x is no integer in 0 … n.
@@ -45,7 +47,12 @@ elementwise! {
             outside(x.value(), n.value()),
             stable::log_choose(n, x) - x * (-logit).softplus() - (n - x) * logit.softplus(),
         ),
-        partials: |_y| [T::zero(), T::zero(), x * (-logit).sigmoid() - (n - x) * logit.sigmoid()]
+        partials: |_y| [T::zero(), T::zero(), x * (-logit).sigmoid() - (n - x) * logit.sigmoid()],
+        one_pass: [x, n, logit] by logit {
+            add: x * logit - n * logit.softplus(),
+            partials: [T::zero(), T::zero(), x - n * logit.sigmoid()],
+            apart: stable::log_choose(n, x)
+        }
     }
 }
 
@@ -67,6 +74,13 @@ static FORMS: &[Form] = &[
         ],
     },
 ];
+
+static LINKS: &[Link] = &[Link {
+    from: 0,
+    to: 1,
+    place: 1,
+    function: &SIGMOID,
+}];
 
 impl Distribution for Binomial {
     fn name(&self) -> &'static str {
@@ -125,6 +139,10 @@ impl Distribution for Binomial {
         // The cast saturates.
         let draw = rand_distr::Binomial::new(args[0][0] as u64, p).map(|d| d.sample(rng) as f64);
         vec![draw.unwrap_or(f64::NAN)]
+    }
+
+    fn links(&self) -> &'static [Link] {
+        LINKS
     }
 
     fn rows(&self) -> &'static [&'static Elementwise] {

@@ -9,6 +9,7 @@ use super::GaussianForm;
 use super::Param;
 use super::SCIPY;
 use super::Support;
+use super::normal;
 use super::standardised;
 use crate::elementwise;
 use crate::num::rng::Rng;
@@ -16,12 +17,14 @@ use crate::num::special::HALF_LOG_TWO_PI;
 use crate::num::stable;
 use crate::tape::Builder;
 use crate::tape::NodeId;
+use crate::tape::elementwise::Additive;
 use crate::tape::elementwise::Domain;
 use crate::tape::elementwise::Elementwise;
 use crate::tape::elementwise::LOG;
 use crate::tape::elementwise::LOG_NORMAL_CDF;
 use crate::tape::elementwise::MAX;
 use crate::tape::elementwise::NEG;
+use crate::tape::elementwise::Scale;
 use rand_distr::Distribution as _;
 use rand_distr::StandardNormal;
 
@@ -46,7 +49,20 @@ elementwise! {
         partials: |_y| {
             let z = (x.log() - meanlog) / sdlog;
             [-(T::one() + z / sdlog) / x, z / sdlog, (z * z - T::one()) / sdlog]
-        }
+        },
+        one_pass: [x, meanlog, sdlog] by meanlog shared sdlog {
+            add: {
+                let z = (x.log() - meanlog) * (T::one() / sdlog);
+                -T::of(0.5) * z * z - (sdlog.log() + T::of(HALF_LOG_TWO_PI))
+            },
+            partials: {
+                let precision = T::one() / sdlog;
+                let z = (x.log() - meanlog) * precision;
+                [T::zero(), z * precision, (z * z - T::one()) * precision]
+            },
+            apart: -x.log()
+        },
+        additive: Additive::Squares { scale: Scale::Log, row: &normal::SUM }
     }
 }
 

@@ -7,6 +7,8 @@
 use crate::num::rng::Rng;
 use crate::tape::Builder;
 use crate::tape::NodeId;
+use crate::tape::Op;
+use crate::tape::Pass;
 use crate::tape::elementwise::DIV;
 use crate::tape::elementwise::Domain;
 use crate::tape::elementwise::Elementwise;
@@ -116,6 +118,10 @@ pub trait Distribution: Debug + Sync {
         size: usize,
         rng: &mut Rng,
     ) -> Vec<f64>;
+    /// The forms that take the place of others whose argument is the value of a function.
+    fn links(&self) -> &'static [Link] {
+        &[]
+    }
     /// The elementwise rows of its file.
     fn rows(&self) -> &'static [&'static Elementwise] {
         &[]
@@ -142,10 +148,33 @@ pub struct Applied<A> {
 }
 
 impl Applied<NodeId> {
-    /// [`Distribution::log_density`] of these arguments.
+    /// [`Distribution::log_density`] of these arguments, where terms are fused through a [`Link`] if there is one.
     pub fn log_density(&self, tape: &mut Builder, x: NodeId) -> NodeId {
+        let fuses = tape.passes().has(Pass::Fuse);
+        if let Some(linked) = fuses.then(|| self.linked(tape)).flatten() {
+            return linked.log_density(tape, x);
+        }
         self.distribution
             .log_density(tape, self.form, x, &self.args, &self.inner)
+    }
+
+    /// The same in the form that takes what a function of it is given for now: `Poisson(log = η)` for `Poisson(exp(η))`.
+    fn linked(&self, tape: &Builder) -> Option<Applied<NodeId>> {
+        let links = self.distribution.links().iter();
+        links
+            .filter(|link| link.from == self.form)
+            .find_map(|link| {
+                let arg = self.args[link.place];
+                let Op::Map(function, inner) = &tape.node(arg).op else {
+                    return None;
+                };
+                (**function == *link.function).then(|| {
+                    let mut linked = self.clone();
+                    linked.form = link.to;
+                    linked.args[link.place] = inner[0];
+                    linked
+                })
+            })
     }
 }
 
@@ -162,6 +191,19 @@ impl Applied<&[f64]> {
 pub struct Form {
     /// Its parameters in order.
     pub params: &'static [Param],
+}
+
+/// A form that takes η where another takes a function of it, and otherwise the same arguments.
+#[derive(Clone, Copy, Debug)]
+pub struct Link {
+    /// The form that takes the function of η.
+    pub from: usize,
+    /// The form that takes η.
+    pub to: usize,
+    /// The place of both among the values that are arguments.
+    pub place: usize,
+    /// The function.
+    pub function: &'static Elementwise,
 }
 
 /// A parameter of a distribution.

@@ -5,6 +5,7 @@ use super::Case;
 use super::Distribution;
 use super::EventKind;
 use super::Form;
+use super::Link;
 use super::MPMATH;
 use super::Param;
 use super::SCIPY;
@@ -17,6 +18,7 @@ use crate::num::stable;
 use crate::tape::Builder;
 use crate::tape::NodeId;
 use crate::tape::elementwise::Domain;
+use crate::tape::elementwise::EXP;
 use crate::tape::elementwise::Elementwise;
 
 /// The log mass, given `odds` = log(mean / shape).
@@ -57,6 +59,18 @@ elementwise! {
             let odds = log - shape.log();
             let by_log = x * (-odds).sigmoid() - shape * odds.sigmoid();
             [T::zero(), by_log, by_shape(x, odds, shape)]
+        },
+        one_pass: [x, log, shape] by log shared shape {
+            add: {
+                let odds = log - shape.log();
+                stable::lgamma_ratio(shape, x) - shape * odds.softplus() - x * (-odds).softplus()
+            },
+            partials: {
+                let odds = log - shape.log();
+                let by_log = x * (-odds).sigmoid() - shape * odds.sigmoid();
+                [T::zero(), by_log, by_shape(x, odds, shape)]
+            },
+            apart: -(x + T::one()).lgamma()
         }
     }
 }
@@ -79,6 +93,13 @@ static FORMS: &[Form] = &[
         ],
     },
 ];
+
+static LINKS: &[Link] = &[Link {
+    from: 0,
+    to: 1,
+    place: 0,
+    function: &EXP,
+}];
 
 impl Distribution for NegBinomial {
     fn name(&self) -> &'static str {
@@ -141,6 +162,10 @@ impl Distribution for NegBinomial {
         } else {
             draw(rand_distr::Poisson::new(rate), rng)
         }]
+    }
+
+    fn links(&self) -> &'static [Link] {
+        LINKS
     }
 
     fn rows(&self) -> &'static [&'static Elementwise] {

@@ -6,6 +6,7 @@ use super::Distribution;
 use super::EventKind;
 use super::Form;
 use super::GaussianForm;
+use super::Link;
 use super::MPMATH;
 use super::Param;
 use super::SCIPY;
@@ -14,10 +15,13 @@ use super::draw;
 use crate::elementwise;
 use crate::num::Real;
 use crate::num::rng::Rng;
+use crate::num::special::lgamma;
 use crate::num::stable;
 use crate::tape::Builder;
 use crate::tape::NodeId;
+use crate::tape::elementwise::Additive;
 use crate::tape::elementwise::Domain;
+use crate::tape::elementwise::EXP;
 use crate::tape::elementwise::Elementwise;
 
 /// The log mass, given the rate and its log.
@@ -42,11 +46,22 @@ elementwise! {
     at [[3.0, 0.3], [0.0, -800.0], [2.0, -800.0], [100000000.0, 18.4], [20.0, 7.0]] {
         value: stable::unless(!Domain::Count.holds(x.value()), mass(x, log.exp(), log)),
         partials: |_y| [T::zero(), x - log.exp()],
-        one_pass: [x, log] {
-            apart: -(x + T::one()).lgamma(),
+        one_pass: [x, log] by log {
             add: x * log - log.exp(),
-            product: T::one(),
-            partials: [T::zero(), x - log.exp()]
+            partials: [T::zero(), x - log.exp()],
+            apart: -(x + T::one()).lgamma()
+        },
+        additive: Additive::Totals { row: &LOG_SUM, apart: Some(|x| -lgamma(x + 1.0)) }
+    }
+    /// The sum of n log masses of the Poisson distribution with x in all, given the log of the rate, plus `apart`: −Σ log x!.
+    LogSum LOG_SUM "poisson_log_sum" (x: Count, n: Count, apart: Real, log: Real) -> Real,
+    at [[3.0, 7.0, -1.5, 0.3] is -10.049011653032021, [0.0, 7.0, 0.0, -800.0] is -0.0, [20.0, 3.0, -40.0, 7.0] is -3189.899475285376, [100000000.0, 10000.0, -1700000000.0, 9.0] is -881030839.2757539] {
+        value: x * log - n * log.exp() + apart,
+        partials: |_y| [T::zero(), T::zero(), T::one(), x - n * log.exp()],
+        one_pass: [x, n, apart, log] by log {
+            add: x * log - n * log.exp(),
+            partials: [T::zero(), T::zero(), T::zero(), x - n * log.exp()],
+            apart: apart
         }
     }
 }
@@ -63,6 +78,13 @@ static FORMS: &[Form] = &[
         params: &[Param::scalar("log", Domain::Real)],
     },
 ];
+
+static LINKS: &[Link] = &[Link {
+    from: 0,
+    to: 1,
+    place: 0,
+    function: &EXP,
+}];
 
 impl Distribution for Poisson {
     fn name(&self) -> &'static str {
@@ -121,12 +143,20 @@ impl Distribution for Poisson {
         }]
     }
 
+    fn links(&self) -> &'static [Link] {
+        LINKS
+    }
+
     fn rows(&self) -> &'static [&'static Elementwise] {
         ROWS
     }
 
-    fn gaussian_form(&self, _form: usize) -> Option<GaussianForm> {
-        Some(GaussianForm::Poisson)
+    fn gaussian_form(&self, form: usize) -> Option<GaussianForm> {
+        Some(if form == 0 {
+            GaussianForm::PoissonRate
+        } else {
+            GaussianForm::Poisson
+        })
     }
 
     fn cases(&self) -> &'static [Case] {

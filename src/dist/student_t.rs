@@ -50,6 +50,16 @@ elementwise! {
             let z = (x - loc) / scale;
             let slope = slope(df, z) / scale;
             [slope, by_df(df, z), -slope, -slope * z - T::one() / scale]
+        },
+        aside: [df],
+        one_pass: [x, df, loc, scale] by loc shared df, scale {
+            add: standard(df, (x - loc) * (T::one() / scale)) - scale.log(),
+            partials: {
+                let precision = T::one() / scale;
+                let z = (x - loc) * precision;
+                let slope = slope(df, z) * precision;
+                [T::zero(), by_df(df, z), -slope, -slope * z - precision]
+            }
         }
     }
 }

@@ -55,7 +55,26 @@ pub fn explain(joint: &Joint, elbo: &Elbo<'_>, name: &str, sizes: Sizes) -> Deri
     };
     bound.derive(&structure(joint, elbo.guide), &mut out);
     sum(elbo, &terms, &factors, &mut out);
+    passes(joint, &mut out);
     out
+}
+
+/// What makes the log density cheaper to run.
+fn passes(joint: &Joint, out: &mut Derivation) {
+    let rewritings = joint.rewritings();
+    if rewritings.is_empty() {
+        return;
+    }
+    out.push(Block::Heading("How it is run".to_owned()));
+    out.push(Block::Paragraph(Prose::words(
+        "The log joint density is a program that runs block by block. These rewritings make it cheaper and change its numbers by rounding alone:",
+    )));
+    let items = rewritings.into_iter();
+    out.push(Block::Items(
+        items
+            .map(|(name, what)| (0, Prose::words(format!("{name}: {what}"))))
+            .collect(),
+    ));
 }
 
 /// The joint density, as a product over the plates.

@@ -350,6 +350,7 @@ impl Reader<'_> {
                 })
             }
             EventOp::PickAt { .. }
+            | EventOp::SquaredResiduals(_)
             | EventOp::Min
             | EventOp::Max
             | EventOp::LogSumExp

@@ -66,7 +66,9 @@ impl Lowering<'_> {
             node = self.builder.map(&SELECT, &[counts, node, zero]);
         }
         let node = self.every_element(node, plate);
+        let made = self.builder.made();
         let form = self.form(statement);
+        self.builder.recount(made);
         self.builder.set_within(before);
         (
             Term {
@@ -109,7 +111,10 @@ impl Lowering<'_> {
             }
             StatementKind::Factor(_) => return TermForm::General,
         };
-        if let Some(form) = distribution.distribution.gaussian_form(distribution.form) {
+        if let (true, Some(form)) = (
+            self.closed_forms,
+            distribution.distribution.gaussian_form(distribution.form),
+        ) {
             let candidate = Candidate {
                 form,
                 plate: statement.plate,

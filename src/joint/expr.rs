@@ -133,14 +133,11 @@ impl Lowering<'_> {
             return node;
         }
         let node = self.builder.lift(node, of);
-        let index: Arc<[u32]> = self
-            .model
-            .column(key)
-            .values
-            .iter()
-            .map(|v| *v as u32)
-            .collect();
-        self.builder.lift_by(node, column.plate, Some(index))
+        let values = &self.model.column(key).values;
+        let index =
+            (self.keys.entry(key)).or_insert_with(|| values.iter().map(|v| *v as u32).collect());
+        self.builder
+            .lift_by(node, column.plate, Some(Arc::clone(index)))
     }
 
     fn center(&mut self, column: ColumnId, scaling: Scaling) -> NodeId {

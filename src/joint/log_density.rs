@@ -5,6 +5,7 @@ use super::Site;
 use super::Term;
 use crate::num::Dual;
 use crate::shape::PlateId;
+use crate::tape::Curvature;
 use crate::tape::Tape;
 use crate::tape::Workspace;
 use crate::typed::GuideRule;
@@ -132,6 +133,8 @@ struct TapeEvaluator {
     dual: Option<Workspace<Dual>>,
     input: Vec<Dual>,
     output: Vec<Dual>,
+    /// What Hessian products share at the point where the last was.
+    curvature: Option<(Vec<f64>, Curvature)>,
 }
 
 impl TapeEvaluator {
@@ -141,6 +144,7 @@ impl TapeEvaluator {
             dual: None,
             input: Vec::new(),
             output: Vec::new(),
+            curvature: None,
             tape,
         }
     }
@@ -160,6 +164,10 @@ impl Evaluator for TapeEvaluator {
     }
 
     fn hessian_product(&mut self, z: &[f64], v: &[f64], product: &mut [f64]) {
+        if self.curvature.as_ref().is_none_or(|(at, _)| at != z) {
+            let curvature = self.tape.curvature(z, &mut self.plain);
+            self.curvature = Some((z.to_vec(), curvature));
+        }
         let dual = self.dual.get_or_insert_with(|| self.tape.workspace());
         self.input.clear();
         (self.input).extend(
@@ -169,7 +177,10 @@ impl Evaluator for TapeEvaluator {
         );
         self.output.clear();
         self.output.resize(z.len(), Dual::default());
-        self.tape.gradient(&self.input, dual, &mut self.output);
+        if let Some((_, curvature)) = &self.curvature {
+            self.tape
+                .along(curvature, &self.input, dual, &mut self.output);
+        }
         for (p, d) in product.iter_mut().zip(&self.output) {
             *p = d.tangent;
         }

@@ -7,11 +7,13 @@ use super::Quantity;
 use super::Site;
 use super::start;
 use super::transform;
+use crate::model;
 use crate::model::Model;
 use crate::shape::Event;
 use crate::shape::PlateId;
 use crate::tape::Builder;
 use crate::tape::NodeId;
+use crate::tape::Pass;
 use crate::tape::Passes;
 use crate::tape::Reduce;
 use crate::typed::ColumnId;
@@ -31,6 +33,8 @@ pub(super) struct Lowering<'a> {
     pub model: &'a Model,
     pub typed: &'a Typed,
     pub builder: Builder,
+    /// Whether expectations in closed form are looked for.
+    pub closed_forms: bool,
     /// The site of each latent variable.
     pub site_of: HashMap<LatentId, usize>,
     /// The unconstrained coordinates of each site.
@@ -39,6 +43,8 @@ pub(super) struct Lowering<'a> {
     pub latents: HashMap<LatentId, transform::Natural>,
     pub definitions: HashMap<DefinitionId, NodeId>,
     pub columns: HashMap<ColumnId, NodeId>,
+    /// The elements that key columns point to.
+    pub keys: HashMap<ColumnId, Arc<[u32]>>,
     /// The plates of pairs of elements of two plates, made for aggregates.
     pub pairs: HashMap<(PlateId, PlateId), PlateId>,
 }
@@ -50,16 +56,38 @@ pub fn lower(model: &Arc<Model>) -> Joint {
 
 /// Lowers a bound model, with these passes.
 pub fn lower_with(model: &Arc<Model>, passes: Passes) -> Joint {
+    lower_owned(Arc::clone(model), passes)
+}
+
+/// Lowers a bound model, with these passes; one that nobody else holds is not copied where its rows are put in another order.
+pub fn lower_owned(model: Arc<Model>, passes: Passes) -> Joint {
+    lowered(model, passes, true)
+}
+
+/// Lowers like [`lower_owned`], for who asks for values and gradients alone: no expectation is known in closed form, and the columns that
+/// such forms are written in are not made.
+pub fn lower_bare(model: Arc<Model>, passes: Passes) -> Joint {
+    lowered(model, passes, false)
+}
+
+fn lowered(model: Arc<Model>, passes: Passes, closed_forms: bool) -> Joint {
+    let model = if passes.has(Pass::Sort) {
+        model::sort(model)
+    } else {
+        model
+    };
     let typed = model.typed();
     let mut lowering = Lowering {
-        model,
+        model: &model,
         typed,
         builder: Builder::with(passes),
+        closed_forms,
         site_of: HashMap::new(),
         inputs: Vec::new(),
         latents: HashMap::new(),
         definitions: HashMap::new(),
         columns: HashMap::new(),
+        keys: HashMap::new(),
         pairs: HashMap::new(),
     };
     for plate in model.plates().iter().skip(1) {
@@ -75,6 +103,7 @@ pub fn lower_with(model: &Arc<Model>, passes: Passes) -> Joint {
         nodes.push(node);
         conditions.extend(condition);
     }
+    let made = lowering.builder.made();
     start::set(&lowering, &mut sites);
     let (mut quantities, mut on_request, mut outputs) = (Vec::new(), Vec::new(), Vec::new());
     for (quantity, node, by_default) in lowering.quantities() {
@@ -87,7 +116,7 @@ pub fn lower_with(model: &Arc<Model>, passes: Passes) -> Joint {
     }
     let builder = lowering.builder;
     Joint {
-        model: Arc::clone(model),
+        model: Arc::clone(&model),
         density: builder.tape(&nodes, &[]),
         natural: builder.tape(&[], &outputs),
         sites,
@@ -95,6 +124,7 @@ pub fn lower_with(model: &Arc<Model>, passes: Passes) -> Joint {
         quantities,
         on_request,
         conditions,
+        made,
         builder,
     }
 }

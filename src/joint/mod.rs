@@ -11,10 +11,12 @@ mod start;
 mod transform;
 
 use crate::dist::GaussianForm;
+use crate::model::Labels;
 use crate::model::Model;
 use crate::shape::PlateId;
 use crate::source::Span;
 use crate::tape::Builder;
+use crate::tape::Made;
 use crate::tape::NodeId;
 pub use crate::tape::Pass;
 pub use crate::tape::Passes;
@@ -23,6 +25,8 @@ use crate::typed::LatentId;
 pub use log_density::Evaluator;
 pub use log_density::LogDensity;
 pub use lower::lower;
+pub use lower::lower_bare;
+pub use lower::lower_owned;
 pub use lower::lower_with;
 use std::sync::Arc;
 
@@ -37,11 +41,12 @@ pub struct Joint {
     pub(crate) quantities: Vec<Quantity>,
     pub(crate) on_request: Vec<(Quantity, NodeId)>,
     pub(crate) conditions: Vec<Condition>,
+    pub(crate) made: Made,
     pub(crate) builder: Builder,
 }
 
 impl Joint {
-    /// The bound model.
+    /// The bound model, its rows in the order in which they are gone through.
     pub fn model(&self) -> &Model {
         &self.model
     }
@@ -76,15 +81,33 @@ impl Joint {
         self.on_request.iter().map(|(quantity, _)| quantity)
     }
 
-    /// The tape whose outputs are those [`Joint::on_request`] for which `wanted` holds.
+    /// The tape whose outputs are those [`Joint::on_request`] for which `wanted` holds, rows in the order of their file.
     pub fn requested(&self, wanted: impl Fn(&Quantity) -> bool) -> Tape {
+        let mut builder = self.builder.clone();
         let outputs: Vec<NodeId> = self
             .on_request
             .iter()
             .filter(|(quantity, _)| wanted(quantity))
-            .map(|(_, node)| *node)
+            .map(|(quantity, node)| match self.order(quantity.plate) {
+                Some(order) if builder.constant_value(*node).is_none() => {
+                    let mut place: Arc<[u32]> = Arc::clone(order);
+                    for (i, row) in order.iter().enumerate() {
+                        Arc::make_mut(&mut place)[*row as usize] = i as u32;
+                    }
+                    builder.lift_by(*node, quantity.plate, Some(place))
+                }
+                Some(_) | None => *node,
+            })
             .collect();
-        self.builder.tape(&[], &outputs)
+        builder.tape(&[], &outputs)
+    }
+
+    /// The row of its file, from 0, that each element of a plate is; `None` where all elements stand as bound.
+    pub fn order(&self, plate: PlateId) -> Option<&Arc<[u32]>> {
+        match &self.model.plate(plate).labels {
+            Labels::Rows(order) => Some(order),
+            Labels::Numbers(_) | Labels::Texts(_) => None,
+        }
     }
 
     /// How many elements the statements with `where` count for.
@@ -102,6 +125,47 @@ impl Joint {
         self.builder.passes()
     }
 
+    /// What made the log density cheaper: each pass that found something to do, with what it did, then the terms that run in a form of
+    /// their own.
+    pub fn rewritings(&self) -> Vec<(String, String)> {
+        let plates = self.model.typed().plates();
+        let name = |plate: PlateId| format!("`{}`", plates[plate.index()].name);
+        let mut list: Vec<(String, String)> = Vec::new();
+        let mut add = |pass: Pass, what| list.push((pass.name().to_owned(), what));
+        for plate in (0..plates.len()).map(|p| PlateId(p as u32)) {
+            let by: Vec<String> = self.model.sorted_by(plate).into_iter().map(name).collect();
+            if !by.is_empty() {
+                add(
+                    Pass::Sort,
+                    format!("those of {} by {}", name(plate), by.join(", then ")),
+                );
+            }
+        }
+        let Made { folded, shared } = self.made;
+        if folded > 0 {
+            add(
+                Pass::Fold,
+                format!("{} worked out once", count(folded, "value")),
+            );
+        }
+        if shared > 0 {
+            add(
+                Pass::Share,
+                format!("{} met again", count(shared, "operation")),
+            );
+        }
+        let hoisted = self.density.hoisted();
+        if hoisted > 0 {
+            let values = count(hoisted, "value");
+            let what =
+                format!("{values} worked out once for all elements in which they are the same");
+            list.push(("hoisting".to_owned(), what));
+        }
+        let forms = self.density.recognised().into_iter();
+        list.extend(forms.map(|(term, form)| (format!("`{}`", self.terms[term].name), form)));
+        list
+    }
+
     /// The form in which the log density runs: the block tape, and what runs in a pass of its own.
     pub fn path(&self) -> String {
         let forms = self.density.recognised();
@@ -113,6 +177,11 @@ impl Joint {
             .collect::<Vec<_>>()
             .join(", ")
     }
+}
+
+/// `1 value`, `2 values`.
+fn count(n: usize, what: &str) -> String {
+    format!("{n} {what}{}", if n == 1 { "" } else { "s" })
 }
 
 /// A latent variable's place among the unconstrained coordinates: coordinate `k` of element `i` stands at `offset + k * len + i`.

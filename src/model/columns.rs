@@ -2,6 +2,7 @@
 
 use super::BoundColumn;
 use super::cells::Reading;
+use super::frame::Fixed;
 use super::labels::Labelled;
 use super::labels::Level;
 use super::nesting::Above;
@@ -30,13 +31,18 @@ pub(super) struct Reader<'a> {
     pub(super) sources: &'a Sources<'a>,
     pub(super) populated: &'a Populated,
     pub(super) above: &'a Above,
+    /// What is known already.
+    pub(super) fixed: Option<&'a Fixed>,
 }
 
 /// A column with the places that it was read from.
+#[derive(Clone)]
 pub(super) struct ReadColumn {
     pub(super) bound: BoundColumn,
     /// `None` for settings.
     pub(super) found: Option<Found>,
+    /// The levels of a category whose labels are not integers.
+    level: Option<Level>,
 }
 
 impl Reader<'_> {
@@ -97,9 +103,16 @@ impl Reader<'_> {
         problems: &mut Problems,
     ) -> Option<ReadColumn> {
         let column = &self.typed.columns[id.index()];
+        if let Some(fixed) = self.fixed.filter(|fixed| fixed.has(column.plate)) {
+            return fixed.parts.read[id.index()].clone();
+        }
         if let Some(values) = self.typed.given.get(&id) {
             let bound = self.given(id, column, values, sizes, problems)?;
-            return Some(ReadColumn { bound, found: None });
+            return Some(ReadColumn {
+                bound,
+                found: None,
+                level: None,
+            });
         }
         let found = match find(self.typed, self.sources, id, sizes) {
             Ok(found) => found,
@@ -111,10 +124,14 @@ impl Reader<'_> {
         sizes.fix_columns(self.typed, id, found.names.len(), problems)?;
         let levels = self.levels(id, column, &found, sizes, problems)?;
         let bound = self.values(column, &found, self.reading(column, &levels)?, problems);
-        let bound = self.count_levels(id, column, bound, levels, sizes, problems)?;
+        let bound = self.count_levels(id, column, bound, &levels, sizes, problems)?;
         Some(ReadColumn {
             bound,
             found: Some(found),
+            level: match levels {
+                Levels::Occurring(level) => Some(level),
+                Levels::None | Levels::Upto(_) | Levels::Listed(_) => None,
+            },
         })
     }
 
@@ -148,6 +165,13 @@ impl Reader<'_> {
             | DataKind::Binary
             | DataKind::Key(_) => Some(Levels::None),
             DataKind::Ordinal(_, labels) if !labels.is_empty() => Some(Levels::Listed(labels)),
+            DataKind::Category(_) | DataKind::Ordinal(..) if self.fixed.is_some() => {
+                let known = self.fixed?.parts.read[id.index()].as_ref()?;
+                Some(match &known.level {
+                    Some(level) => Levels::Occurring(level.clone()),
+                    None => Levels::Upto(Some(known.bound.levels.len())),
+                })
+            }
             DataKind::Ordinal(dim, _) => Some(Levels::Upto(self.level_count(id, *dim, sizes))),
             DataKind::Category(dim) => {
                 let tables = found.tables.iter();
@@ -213,15 +237,15 @@ impl Reader<'_> {
         id: ColumnId,
         column: &Column,
         values: Option<Arc<[f64]>>,
-        levels: Levels,
+        levels: &Levels,
         sizes: &mut Sizes,
         problems: &mut Problems,
     ) -> Option<BoundColumn> {
         let labels: Vec<String> = match levels {
             Levels::None => Vec::new(),
             Levels::Listed(labels) => labels.to_vec(),
-            Levels::Occurring(level) => level.sorted.into_iter().collect(),
-            Levels::Upto(Some(k)) => (1..=k).map(|i| i.to_string()).collect(),
+            Levels::Occurring(level) => level.sorted.iter().cloned().collect(),
+            Levels::Upto(Some(k)) => (1..=*k).map(|i| i.to_string()).collect(),
             Levels::Upto(None) => {
                 let largest = values.as_ref()?.iter().copied().fold(0.0, f64::max);
                 if largest > LEVELS as f64 {
@@ -295,7 +319,7 @@ impl Reader<'_> {
                 }
             }
         }
-        self.count_levels(id, column, Some(read.into()), levels, sizes, problems)
+        self.count_levels(id, column, Some(read.into()), &levels, sizes, problems)
     }
 }
 

@@ -4,6 +4,8 @@ mod bind;
 mod cells;
 mod columns;
 mod dump;
+mod excerpt;
+mod frame;
 mod gather;
 mod labels;
 mod nesting;
@@ -11,6 +13,7 @@ mod notes;
 mod plates;
 mod scalings;
 mod sketch;
+mod sort;
 mod sources;
 mod widths;
 
@@ -22,8 +25,10 @@ use crate::typed::Scaling;
 use crate::typed::Typed;
 pub use bind::bind;
 pub use dump::dump;
+pub use frame::Frame;
 use indexmap::IndexMap;
 pub use sketch::sketch;
+pub use sort::sort;
 use std::sync::Arc;
 
 /// A model with its data.
@@ -85,7 +90,7 @@ impl Model {
 /// A plate with its elements.
 #[derive(Clone, Debug)]
 pub struct BoundPlate {
-    /// The labels of its elements, in level order: integers by value, else text in natural order; row numbers from 1 for `rows`, in file order; one empty label for the top level.
+    /// The labels of its elements, in level order: integers by value, else text in natural order; row numbers from 1 for `rows`, in file order unless [`sort`] changed it; one empty label for the top level.
     pub labels: Labels,
     /// For every other plate that it determines but the top level: which element each of its elements lies in, from 0.
     pub above: IndexMap<PlateId, Arc<[u32]>>,
@@ -108,8 +113,10 @@ impl BoundPlate {
 pub enum Labels {
     /// 1 to this number.
     Numbers(usize),
+    /// The rows of a file, from 0 here and from 1 as labels, in another order than there.
+    Rows(Arc<[u32]>),
     /// Texts.
-    Texts(Vec<String>),
+    Texts(Arc<[String]>),
 }
 
 impl Labels {
@@ -117,6 +124,7 @@ impl Labels {
     pub fn len(&self) -> usize {
         match self {
             Labels::Numbers(n) => *n,
+            Labels::Rows(rows) => rows.len(),
             Labels::Texts(texts) => texts.len(),
         }
     }
@@ -130,6 +138,7 @@ impl Labels {
     pub fn get(&self, i: usize) -> String {
         match self {
             Labels::Numbers(_) => (i + 1).to_string(),
+            Labels::Rows(rows) => (rows[i] + 1).to_string(),
             Labels::Texts(texts) => texts[i].clone(),
         }
     }

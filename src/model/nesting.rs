@@ -1,5 +1,6 @@
 //! In which element of every plate that it determines each element of a plate lies.
 
+use super::frame::Fixed;
 use super::labels::NOWHERE;
 use super::plates::Lies;
 use super::plates::Populated;
@@ -17,11 +18,13 @@ use std::sync::Arc;
 /// For each plate, the maps to the plates that it determines.
 pub(super) type Above = Vec<IndexMap<PlateId, Arc<[u32]>>>;
 
-/// Finds the map from every plate to every plate that it determines, the top level aside; maps with a reported problem may be absent.
+/// Finds the map from every plate that is not fixed to every plate that it determines, the top level aside; maps with a reported problem
+/// may be absent.
 pub(super) fn above(
     typed: &Typed,
     sources: &Sources,
     populated: &Populated,
+    fixed: Option<&Fixed>,
     problems: &mut Problems,
 ) -> Above {
     let mut nesting = Nesting {
@@ -33,6 +36,10 @@ pub(super) fn above(
     };
     // A plate stands after those that it determines, so that maps between these are there.
     for plate in (0..typed.plates.len()).map(|p| PlateId(p as u32)) {
+        if let Some(fixed) = fixed.filter(|fixed| fixed.has(plate)) {
+            nesting.above[plate.index()].clone_from(&fixed.parts.above[plate.index()]);
+            continue;
+        }
         let mut determined: Vec<PlateId> = typed.plates[plate.index()]
             .determines
             .iter()

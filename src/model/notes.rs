@@ -7,6 +7,7 @@ use super::columns::Reader;
 use super::labels::Labelled;
 use super::labels::NOWHERE;
 use super::plates::Lies;
+use super::sources::MAIN;
 use super::sources::TableId;
 use crate::data::Column;
 use crate::problem::Code;
@@ -24,16 +25,53 @@ use indexmap::IndexSet;
 /// Above how many distinct values of a measurement a plate of them is suspect.
 const MANY_LEVELS: usize = 50;
 
-const MAIN: TableId = 0;
+/// How many rows of the main table there are, and lie in each element of each plate.
+pub(super) struct Counted {
+    rows: usize,
+    /// For each plate and element; `None` when the reader has all rows.
+    lying: Option<Vec<Vec<usize>>>,
+}
+
+impl Counted {
+    /// The rows that the reader has.
+    pub(super) fn at_once(reader: &Reader) -> Counted {
+        Counted {
+            rows: reader.sources.table(MAIN).rows(),
+            lying: None,
+        }
+    }
+
+    /// No rows yet, of plates with these numbers of elements.
+    pub(super) fn nothing(elements: impl Iterator<Item = usize>) -> Counted {
+        Counted {
+            rows: 0,
+            lying: Some(elements.map(|len| vec![0; len]).collect()),
+        }
+    }
+
+    /// Counts the rows that a reader has besides.
+    pub(super) fn add(&mut self, reader: &Reader) {
+        self.rows += reader.sources.table(MAIN).rows();
+        for (p, counts) in self.lying.iter_mut().flatten().enumerate() {
+            if !counts.is_empty() {
+                count(reader, MAIN, PlateId(p as u32), counts);
+            }
+        }
+    }
+}
 
 /// What was read.
-pub(super) fn report(reader: &Reader, read: &[Option<ReadColumn>]) -> BindingReport {
+pub(super) fn report(
+    reader: &Reader,
+    read: &[Option<ReadColumn>],
+    counted: &Counted,
+) -> BindingReport {
     let Reader { typed, sources, .. } = reader;
-    let plates = (1..typed.plates.len()).map(|p| plate_report(reader, PlateId(p as u32)));
+    let plates = (1..typed.plates.len()).map(|p| plate_report(reader, counted, PlateId(p as u32)));
     let used = used(reader, read);
     let names = sources.table(MAIN).names();
     BindingReport {
-        rows: sources.table(MAIN).rows(),
+        rows: counted.rows,
         plates: plates.collect(),
         conditions: Vec::new(),
         unused: names
@@ -43,7 +81,7 @@ pub(super) fn report(reader: &Reader, read: &[Option<ReadColumn>]) -> BindingRep
     }
 }
 
-fn plate_report(reader: &Reader, plate: PlateId) -> PlateReport {
+fn plate_report(reader: &Reader, counted: &Counted, plate: PlateId) -> PlateReport {
     let Reader {
         typed,
         sources,
@@ -55,7 +93,7 @@ fn plate_report(reader: &Reader, plate: PlateId) -> PlateReport {
     let len = elements.map_or(0, |e| e.len());
     let counts = |table: TableId| {
         let below = sources.lies_in(table, plate) && sources.own(plate) != Some(table);
-        below.then(|| tally(reader, table, plate, len))
+        below.then(|| tally(reader, counted, table, plate, len))
     };
     let main = counts(MAIN).filter(|_| len > 0);
     let labelled = |(i, n): (usize, usize)| (n, elements.map_or_else(String::new, |e| e.label(i)));
@@ -83,13 +121,26 @@ fn plate_report(reader: &Reader, plate: PlateId) -> PlateReport {
 }
 
 /// The number of rows of a table in each element of a plate.
-fn tally(reader: &Reader, table: TableId, plate: PlateId, len: usize) -> Vec<usize> {
+fn tally(
+    reader: &Reader,
+    counted: &Counted,
+    table: TableId,
+    plate: PlateId,
+    len: usize,
+) -> Vec<usize> {
+    if let (MAIN, Some(lying)) = (table, &counted.lying) {
+        return lying[plate.index()].clone();
+    }
     let mut counts = vec![0; len];
+    count(reader, table, plate, &mut counts);
+    counts
+}
+
+fn count(reader: &Reader, table: TableId, plate: PlateId, counts: &mut [usize]) {
     let rows = reader.rows(table, plate);
     for element in rows.iter().flat_map(Lies::iter).filter(|e| *e != NOWHERE) {
         counts[element as usize] += 1;
     }
-    counts
 }
 
 /// The columns of the main table that keys or data are read from.
@@ -118,9 +169,14 @@ fn used<'a>(reader: &'a Reader, read: &'a [Option<ReadColumn>]) -> IndexSet<&'a 
 }
 
 /// Warns of what is legal and probably wrong.
-pub(super) fn warn(reader: &Reader, read: &[Option<ReadColumn>], problems: &mut Problems) {
-    warn_plates(reader, problems);
-    warn_observed(reader, read, problems);
+pub(super) fn warn(
+    reader: &Reader,
+    read: &[Option<ReadColumn>],
+    counted: &Counted,
+    problems: &mut Problems,
+) {
+    warn_plates(reader, counted, problems);
+    warn_observed(reader, read, counted, problems);
     let Reader { typed, sources, .. } = reader;
     for table in sources.tables().filter(|t| *t != MAIN) {
         let plates = || (1..typed.plates.len()).map(|p| PlateId(p as u32));
@@ -148,7 +204,7 @@ pub(super) fn warn(reader: &Reader, read: &[Option<ReadColumn>], problems: &mut 
     }
 }
 
-fn warn_plates(reader: &Reader, problems: &mut Problems) {
+fn warn_plates(reader: &Reader, counted: &Counted, problems: &mut Problems) {
     let Reader {
         typed,
         sources,
@@ -194,7 +250,11 @@ fn warn_plates(reader: &Reader, problems: &mut Problems) {
                 continue;
             }
             let distinct = Labelled::of(column).labels.len();
-            if distinct > MANY_LEVELS && distinct == sources.table(*table).rows() {
+            let rows = match *table {
+                MAIN => counted.rows,
+                table => sources.table(table).rows(),
+            };
+            if distinct > MANY_LEVELS && distinct == rows {
                 problems.push(
                     Problem::at(
                         Code::LevelsOfReals,
@@ -222,7 +282,12 @@ fn fractional(column: &Column) -> bool {
     }
 }
 
-fn warn_observed(reader: &Reader, read: &[Option<ReadColumn>], problems: &mut Problems) {
+fn warn_observed(
+    reader: &Reader,
+    read: &[Option<ReadColumn>],
+    counted: &Counted,
+    problems: &mut Problems,
+) {
     let Reader { typed, sources, .. } = reader;
     for statement in &typed.statements {
         let StatementKind::Observed { value, .. } = &statement.kind else {
@@ -238,7 +303,11 @@ fn warn_observed(reader: &Reader, read: &[Option<ReadColumn>], problems: &mut Pr
                 continue;
             };
             let len = reader.populated.elements(plate).map_or(0, |e| e.len());
-            let repeats = |t: &&TableId| tally(reader, **t, plate, len).iter().any(|n| *n > 1);
+            let repeats = |t: &&TableId| {
+                tally(reader, counted, **t, plate, len)
+                    .iter()
+                    .any(|n| *n > 1)
+            };
             let mut below = found
                 .tables
                 .iter()

@@ -1,11 +1,13 @@
 //! The elements of every plate, and in which element each row of a table lies.
 
+use super::frame::Fixed;
 use super::labels::Elements;
 use super::labels::Key;
 use super::labels::Labelled;
 use super::labels::Level;
 use super::labels::Located;
 use super::labels::NOWHERE;
+use super::sources::MAIN;
 use super::sources::Sources;
 use super::sources::TableId;
 use crate::data::Column;
@@ -54,7 +56,7 @@ impl Lies {
 /// The elements of every plate.
 pub(super) struct Populated {
     /// `None` where a problem was reported.
-    elements: Vec<Option<Elements>>,
+    elements: Vec<Option<Arc<Elements>>>,
     /// For each table and plate, the element in which each row lies; `None` when the table does not have the key.
     at: Vec<Vec<Option<Lies>>>,
     /// Tables and plates for which rows with a bad key were reported.
@@ -62,17 +64,29 @@ pub(super) struct Populated {
 }
 
 impl Populated {
-    /// Finds the elements of every plate.
-    pub(super) fn new(typed: &Typed, sources: &Sources, problems: &mut Problems) -> Populated {
+    /// Finds the elements of every plate that is not fixed.
+    pub(super) fn new(
+        typed: &Typed,
+        sources: &Sources,
+        fixed: Option<&Fixed>,
+        problems: &mut Problems,
+    ) -> Populated {
         let plates = || (0..typed.plates.len()).map(|p| PlateId(p as u32));
+        let mut elements = |plate| match fixed.filter(|fixed| fixed.has(plate)) {
+            Some(fixed) => fixed.parts.populated.elements[plate.index()].clone(),
+            None => elements(typed, sources, plate, problems).map(Arc::new),
+        };
         let mut populated = Populated {
-            elements: plates()
-                .map(|plate| elements(typed, sources, plate, problems))
-                .collect(),
+            elements: plates().map(&mut elements).collect(),
             at: Vec::new(),
             doubtful: IndexSet::new(),
         };
         for table in sources.tables() {
+            if let (Some(fixed), true) = (fixed, table != MAIN) {
+                let at = fixed.parts.populated.at[table].clone();
+                populated.at.push(at);
+                continue;
+            }
             let row = plates()
                 .map(|plate| populated.locate(typed, sources, table, plate, problems))
                 .collect();
@@ -83,7 +97,12 @@ impl Populated {
 
     /// The elements of a plate; `None` where a problem was reported.
     pub(super) fn elements(&self, plate: PlateId) -> Option<&Elements> {
-        self.elements[plate.index()].as_ref()
+        self.elements[plate.index()].as_deref()
+    }
+
+    /// Counts this many elements in a plate of rows.
+    pub(super) fn set_rows(&mut self, plate: PlateId, rows: usize) {
+        self.elements[plate.index()] = Some(Arc::new(Elements::Numbers(rows)));
     }
 
     /// The element of `plate` in which each row of `table` lies; `None` when the table does not have its key.

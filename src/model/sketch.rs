@@ -75,7 +75,7 @@ fn plates(typed: &Typed) -> Vec<BoundPlate> {
             .map(|p| (p, (0..len).map(|e| e.min(reach(p) - 1) as u32).collect()))
             .collect();
         let labels = match typed.plates[plate.index()].source {
-            PlateSource::Top => Labels::Texts(vec![String::new()]),
+            PlateSource::Top => Labels::Texts([String::new()].into()),
             PlateSource::Rows(_)
             | PlateSource::Levels(_)
             | PlateSource::Union(_)

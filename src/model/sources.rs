@@ -10,6 +10,7 @@ use crate::problem::Problems;
 use crate::problem::did_you_mean;
 use crate::shape::PlateId;
 use crate::source::Span;
+use crate::typed::Plate;
 use crate::typed::PlateSource;
 use crate::typed::Typed;
 
@@ -18,6 +19,9 @@ const LISTED: usize = 20;
 
 /// A table by its place: 0 is the main one.
 pub(super) type TableId = usize;
+
+/// The main table.
+pub(super) const MAIN: TableId = 0;
 
 /// The tables, and which plate reads which.
 pub(super) struct Sources<'a> {
@@ -161,14 +165,7 @@ impl<'a> Sources<'a> {
 
     /// The names of the columns that say in which element of a plate a row lies.
     pub(super) fn key(&self, plate: PlateId) -> Vec<&'a str> {
-        let plate = &self.typed.plates[plate.index()];
-        match &plate.source {
-            PlateSource::Levels(columns) => columns.iter().map(String::as_str).collect(),
-            PlateSource::Top
-            | PlateSource::Rows(_)
-            | PlateSource::Union(_)
-            | PlateSource::Count(_) => vec![plate.name.as_str()],
-        }
+        key(&self.typed.plates[plate.index()])
     }
 
     /// The columns of a table by these names; `None` unless it has them all.
@@ -255,5 +252,15 @@ impl<'a> Sources<'a> {
                 String::new()
             }
         )
+    }
+}
+
+/// The names of the columns that say in which element of a plate a row lies.
+pub(super) fn key(plate: &Plate) -> Vec<&str> {
+    match &plate.source {
+        PlateSource::Levels(columns) => columns.iter().map(String::as_str).collect(),
+        PlateSource::Top | PlateSource::Rows(_) | PlateSource::Union(_) | PlateSource::Count(_) => {
+            vec![plate.name.as_str()]
+        }
     }
 }

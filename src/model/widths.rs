@@ -15,17 +15,26 @@ use crate::typed::SizeSource;
 use crate::typed::Typed;
 
 /// The sizes known so far.
+#[derive(Clone)]
 pub(super) struct Sizes {
     known: Vec<Option<usize>>,
 }
 
 impl Sizes {
-    /// The sizes that the plates fix, by `len`.
-    pub(super) fn of_plates(typed: &Typed, len: impl Fn(PlateId) -> Option<usize>) -> Sizes {
-        let known = typed.sizes.iter().map(|size| match size.source {
-            SizeSource::Plate(plate) => len(plate),
-            SizeSource::Columns(_) | SizeSource::Levels(_) => None,
-        });
+    /// The sizes that the plates fix, by `len`, and others as they are already known.
+    pub(super) fn of_plates(
+        typed: &Typed,
+        known: Option<&Sizes>,
+        len: impl Fn(PlateId) -> Option<usize>,
+    ) -> Sizes {
+        let known = typed
+            .sizes
+            .iter()
+            .enumerate()
+            .map(|(i, size)| match size.source {
+                SizeSource::Plate(plate) => len(plate),
+                SizeSource::Columns(_) | SizeSource::Levels(_) => known?.known[i],
+            });
         Sizes {
             known: known.collect(),
         }
@@ -162,6 +171,7 @@ impl Sizes {
 }
 
 /// Where the components of a declared column stand.
+#[derive(Clone)]
 pub(super) struct Found {
     /// The tables' columns, one for each component.
     pub(super) names: Vec<String>,
@@ -246,6 +256,36 @@ pub(super) fn find(
     .label(label).into())
 }
 
+/// The columns of a table that may be components of a declared one, whatever its shape.
+pub(super) fn possible(table: &Table, from: &ColumnSource) -> Vec<String> {
+    let has = |name: &&String| table.column(name).is_some();
+    match from {
+        ColumnSource::Named(name) => {
+            let styles = STYLES.iter().flat_map(|style| {
+                let names = (1..).map(|k| style(name, k));
+                names.take_while(|name| has(&name))
+            });
+            [name.clone()]
+                .into_iter()
+                .filter(|name| has(&name))
+                .chain(styles)
+                .collect()
+        }
+        ColumnSource::Many(names) => names.iter().filter(has).cloned().collect(),
+        ColumnSource::Pattern(pattern) => {
+            let names = table.names().filter(|name| matches(pattern, name));
+            names.map(str::to_string).collect()
+        }
+    }
+}
+
+/// How the components of a column may be named.
+const STYLES: [fn(&str, usize) -> String; 3] = [
+    |name, k| format!("{name}[{k}]"),
+    |name, k| format!("{name}{k}"),
+    |name, k| format!("{name}_{k}"),
+];
+
 /// The columns of one table that make up a declared one.
 fn components(
     table: &Table,
@@ -256,17 +296,10 @@ fn components(
     let has = |name: &String| table.column(name).is_some();
     match from {
         ColumnSource::Named(name) if scalar => Some(vec![name.clone()]).filter(|n| has(&n[0])),
-        ColumnSource::Named(name) => {
-            let styles: [fn(&str, usize) -> String; 3] = [
-                |name, k| format!("{name}[{k}]"),
-                |name, k| format!("{name}{k}"),
-                |name, k| format!("{name}_{k}"),
-            ];
-            styles.iter().find_map(|style| {
-                let names: Vec<String> = (1..).map(|k| style(name, k)).take_while(has).collect();
-                (!names.is_empty() && width.is_none_or(|n| names.len() >= n)).then_some(names)
-            })
-        }
+        ColumnSource::Named(name) => STYLES.iter().find_map(|style| {
+            let names: Vec<String> = (1..).map(|k| style(name, k)).take_while(has).collect();
+            (!names.is_empty() && width.is_none_or(|n| names.len() >= n)).then_some(names)
+        }),
         ColumnSource::Many(names) => Some(names.clone()).filter(|n| n.iter().all(has)),
         ColumnSource::Pattern(pattern) => {
             let names = table.names().filter(|n| matches(pattern, n));

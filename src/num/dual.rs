@@ -1,6 +1,7 @@
 //! Dual numbers: a value with the derivative along one direction.
 
 use super::Real;
+use super::elementary::Fma;
 use super::elementary::Unfused;
 use std::ops::Add;
 use std::ops::AddAssign;
@@ -195,6 +196,13 @@ impl Real for Dual {
         Dual {
             value,
             tangent: times(self.tangent, first) + times(other.tangent, second),
+        }
+    }
+    #[inline(always)]
+    fn times_plus<F: Fma>(self, factor: f64, addend: Dual) -> Dual {
+        Dual {
+            value: F::fma(self.value, factor, addend.value),
+            tangent: F::fma(self.tangent, factor, addend.tangent),
         }
     }
 }

@@ -123,4 +123,8 @@ impl<T: Real, F: Fma> Real for Lane<T, F> {
     fn chain_two(self, other: Self, value: f64, partials: [f64; 2]) -> Self {
         Lane::new(self.0.chain_two(other.0, value, partials))
     }
+    #[inline(always)]
+    fn times_plus<G: Fma>(self, factor: f64, addend: Self) -> Self {
+        Lane::new(self.0.times_plus::<G>(factor, addend.0))
+    }
 }

@@ -9,6 +9,7 @@ pub mod rng;
 pub mod simd;
 pub mod special;
 pub mod stable;
+pub mod sums;
 pub use dual::Dual;
 pub use lane::Lane;
 pub use real::Real;

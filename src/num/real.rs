@@ -4,6 +4,8 @@ use super::elementary;
 use super::elementary::Fma;
 use super::elementary::Unfused;
 use super::special;
+use super::sums;
+use super::sums::Totals;
 use num_traits::NumAssignRef;
 use std::fmt::Debug;
 use std::ops::Neg;
@@ -29,12 +31,49 @@ pub trait Real:
     /// A function of two arguments, given by its value and its partial derivatives; these are not needed where there is no tangent.
     fn chain_two(self, other: Self, value: f64, partials: [f64; 2]) -> Self;
 
+    /// This times a number, and another added.
+    fn times_plus<F: Fma>(self, factor: f64, addend: Self) -> Self;
+
+    /// Sums of lanes, as totals side by side.
+    #[inline(always)]
+    fn sums<F: Fma>(lanes: &[Self]) -> Totals<Self> {
+        sums::by_number(lanes, Self::zero(), |sum, i| sum + lanes[i])
+    }
+
+    /// Products of lanes, as totals side by side.
+    #[inline(always)]
+    fn products<F: Fma>(lanes: &[Self]) -> Totals<Self> {
+        sums::by_number(lanes, Self::one(), |product, i| product * lanes[i])
+    }
+
+    /// Sums of lane · column for each column, as totals side by side.
+    #[inline(always)]
+    fn dots<F: Fma, const K: usize>(lanes: &[Self], columns: [&[f64]; K]) -> [Totals<Self>; K] {
+        columns.map(|column| {
+            let column = &column[..lanes.len()];
+            let step = |sum: Self, i: usize| lanes[i].times_plus::<F>(column[i], sum);
+            sums::by_number(lanes, Self::zero(), step)
+        })
+    }
+
     /// e to this power.
     #[inline(always)]
     fn exp(self) -> Self {
         let x = self.value();
         let y = elementary::exp::<Self::Fma>(x);
         self.chain(y, if Self::TANGENT { y } else { 0.0 })
+    }
+    /// e to this power, which is 0 or below; 3e-308 below −708.
+    #[inline(always)]
+    fn exp_of_negative(self) -> Self {
+        let y = elementary::exp_of_negative::<Self::Fma>(self.value());
+        self.chain(y, y)
+    }
+    /// 1 over this, which is from 1 to 2.
+    #[inline(always)]
+    fn reciprocal_from_one_to_two(self) -> Self {
+        let y = elementary::reciprocal_from_one_to_two::<Self::Fma>(self.value());
+        self.chain(y, -(y * y))
     }
     /// e to this power, minus 1, accurate near 0.
     #[inline(always)]
@@ -361,5 +400,31 @@ impl Real for f64 {
     #[inline(always)]
     fn chain_two(self, _other: f64, value: f64, _partials: [f64; 2]) -> f64 {
         value
+    }
+    #[inline(always)]
+    fn times_plus<F: Fma>(self, factor: f64, addend: f64) -> f64 {
+        F::fma(self, factor, addend)
+    }
+    #[inline(always)]
+    fn sums<F: Fma>(lanes: &[f64]) -> Totals<f64> {
+        F::vectors(sums::Sums(lanes)).unwrap_or_else(|sums::Sums(lanes)| {
+            sums::by_number(lanes, 0.0, |sum, i| sum + lanes[i])
+        })
+    }
+    #[inline(always)]
+    fn products<F: Fma>(lanes: &[f64]) -> Totals<f64> {
+        F::vectors(sums::Products(lanes)).unwrap_or_else(|sums::Products(lanes)| {
+            sums::by_number(lanes, 1.0, |product, i| product * lanes[i])
+        })
+    }
+    #[inline(always)]
+    fn dots<F: Fma, const K: usize>(lanes: &[f64], columns: [&[f64]; K]) -> [Totals<f64>; K] {
+        F::vectors(sums::Dots { lanes, columns }).unwrap_or_else(|sums::Dots { lanes, columns }| {
+            columns.map(|column| {
+                let column = &column[..lanes.len()];
+                let step = |sum: f64, i: usize| F::fma(lanes[i], column[i], sum);
+                sums::by_number(lanes, 0.0, step)
+            })
+        })
     }
 }

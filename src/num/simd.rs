@@ -5,8 +5,15 @@
 //! same bits; [`Isa::Portable`] does without and differs by rounding.
 
 use super::elementary::Fma;
+#[cfg(target_arch = "aarch64")]
 use super::elementary::Fused;
+#[cfg(target_arch = "x86_64")]
+use super::elementary::FusedByEight;
+#[cfg(target_arch = "x86_64")]
+use super::elementary::FusedByFour;
 use super::elementary::Unfused;
+#[cfg(target_arch = "x86_64")]
+use std::marker::PhantomData;
 use std::sync::OnceLock;
 
 /// A set of vector instructions.
@@ -115,9 +122,9 @@ impl Level {
             #[cfg(target_arch = "aarch64")]
             Level::Neon => task.run::<Fused>(),
             #[cfg(target_arch = "x86_64")]
-            Level::Avx2(level) => level.vectorize(Call(task)),
+            Level::Avx2(level) => level.vectorize(Call::<K, FusedByFour>(task, PhantomData)),
             #[cfg(target_arch = "x86_64")]
-            Level::Avx512(level) => level.vectorize(Call(task)),
+            Level::Avx512(level) => level.vectorize(Call::<K, FusedByEight>(task, PhantomData)),
         }
     }
 }
@@ -133,22 +140,40 @@ pub trait Task {
 
 /// A task as the dispatcher takes it.
 #[cfg(target_arch = "x86_64")]
-struct Call<K>(K);
+struct Call<K, F>(K, PhantomData<F>);
 
 #[cfg(target_arch = "x86_64")]
-impl<K: Task> pulp::NullaryFnOnce for Call<K> {
+impl<K: Task, F: Fma> pulp::NullaryFnOnce for Call<K, F> {
     type Output = K::Output;
 
     #[inline(always)]
     fn call(self) -> K::Output {
-        self.0.run::<Fused>()
+        self.0.run::<F>()
     }
 }
 
 static IN_FORCE: OnceLock<Level> = OnceLock::new();
 
+/// The environment variable that names the instruction set to put in force.
+pub const VARIABLE: &str = "HVI_ISA";
+
+/// The instruction set that the environment asks for, if it asks.
+///
+/// # Errors
+/// Why what it asks for is none.
+pub fn asked() -> Result<Option<Isa>, String> {
+    match std::env::var_os(VARIABLE).filter(|name| !name.is_empty()) {
+        Some(name) => name.to_string_lossy().parse().map(Some),
+        None => Ok(None),
+    }
+}
+
 fn level() -> Level {
-    *IN_FORCE.get_or_init(|| Level::of(Isa::best()).unwrap_or(Level::Portable))
+    *IN_FORCE.get_or_init(|| {
+        (asked().ok().flatten().and_then(Level::of))
+            .or_else(|| Level::of(Isa::best()))
+            .unwrap_or(Level::Portable)
+    })
 }
 
 /// Puts an instruction set in force for the rest of the process; to be called before anything runs.
@@ -158,7 +183,7 @@ pub fn force(isa: Isa) -> bool {
     Level::of(isa).is_some_and(|level| IN_FORCE.get_or_init(|| level).isa() == isa)
 }
 
-/// The instruction set in force: the forced one, or else the best.
+/// The instruction set in force: the forced one, or else the one that [`VARIABLE`] names, or else the best.
 pub fn in_force() -> Isa {
     level().isa()
 }
@@ -167,6 +192,24 @@ pub fn in_force() -> Isa {
 #[inline]
 pub fn run<K: Task>(task: K) -> K::Output {
     level().run(task)
+}
+
+/// Runs a loop with the instruction set in force, but with vectors of 4 numbers at most: the same bits in less code.
+#[inline]
+pub fn run_narrow<K: Task>(task: K) -> K::Output {
+    match level() {
+        Level::Portable => task.run::<Unfused>(),
+        #[cfg(target_arch = "aarch64")]
+        Level::Neon => task.run::<Fused>(),
+        #[cfg(target_arch = "x86_64")]
+        Level::Avx2(level) => level.vectorize(Call::<K, FusedByFour>(task, PhantomData)),
+        // What has the wider vectors has these too.
+        #[cfg(target_arch = "x86_64")]
+        Level::Avx512(level) => {
+            let level: &pulp::x86::V3 = &level;
+            level.vectorize(Call::<K, FusedByFour>(task, PhantomData))
+        }
+    }
 }
 
 /// Runs a loop with this instruction set; `None` where the processor lacks it.

@@ -516,6 +516,10 @@ codes! {
         "a column that does not vary cannot be standardised"
         "`standardize` divides by the standard deviation over the column's plate, which is 0 when all values are equal, and unknown when there is one value only."
         with_data("b ~ Normal(0, 1)\nplate row = rows { data x, y: real\n y ~ Normal(b * standardize(x), 1) }\n", "x,y\n3,1\n3,2\n");
+    BinaryTable "E0626" Error
+        "a table is not stored as text"
+        "Tables in Parquet (`.parquet`) and Arrow IPC (`.arrow`, `.feather`, `.ipc`) are known by the endings of their names, and read by a program that was built with the feature `parquet`; a file with any other name is read as text."
+        with_data("mu ~ Normal(0, 1)\nplate row = rows { data y: real\n y ~ Normal(mu, 1) }\n", "PAR1\n");
 
     // E07: what is not available yet
     DistributionNotAvailable "E0701" Error

@@ -11,6 +11,16 @@ use crate::joint::TermForm;
 use crate::joint::TermKind;
 use crate::shape::PlateId;
 
+/// What the passes did, then the program of the log density: one line per node.
+pub fn tape(joint: &Joint) -> String {
+    let mut out = String::from("passes\n");
+    for (name, what) in joint.rewritings() {
+        out.push_str(&format!("  {name}: {what}\n"));
+    }
+    out.push_str("nodes\n");
+    out + &joint.density().dump()
+}
+
 /// The sites, the terms and what is reported.
 pub fn joint(joint: &Joint) -> String {
     let mut out = format!("sites: {} unconstrained coordinates\n", joint.dim());

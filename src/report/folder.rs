@@ -180,7 +180,7 @@ fn levels_json(joint: &Joint) -> Value {
     let mut plates = serde_json::Map::new();
     for (plate, bound) in typed.plates().iter().zip(model.plates()).skip(1) {
         let value = match &bound.labels {
-            Labels::Numbers(n) => json!({ "size": n }),
+            Labels::Numbers(_) | Labels::Rows(_) => json!({ "size": bound.len() }),
             Labels::Texts(labels) => {
                 let above: serde_json::Map<String, Value> = bound
                     .above
@@ -188,7 +188,7 @@ fn levels_json(joint: &Joint) -> Value {
                     .filter(|(id, _)| **id != PlateId::TOP)
                     .map(|(id, map)| (typed.plates()[id.index()].name.clone(), json!(&map[..])))
                     .collect();
-                json!({ "labels": labels, "above": above })
+                json!({ "labels": labels[..], "above": above })
             }
         };
         plates.insert(plate.name.clone(), value);

@@ -6,9 +6,12 @@ use super::Op;
 use super::Reduce;
 use super::Tape;
 use super::Workspace;
+use super::elementwise::Lanes;
 use super::elementwise::SELECT;
+use super::program::From;
+use super::program::Instr;
+use super::program::Source;
 use super::program::Stage;
-use super::run::Block;
 use crate::shape::PlateId;
 use crate::source::Span;
 
@@ -54,8 +57,8 @@ struct Search<'a> {
     tape: &'a Tape,
     z: &'a [f64],
     workspace: Workspace<f64>,
-    /// The stage and first element of the block whose values the workspace holds.
-    loaded: Option<(usize, usize)>,
+    /// A stage, the first element of one of its blocks, and the values of its slots.
+    loaded: Option<(usize, usize, Vec<f64>)>,
 }
 
 impl<'a> Search<'a> {
@@ -75,25 +78,54 @@ impl<'a> Search<'a> {
                 let len = self.len(node);
                 return (0..width).map(|k| values[k * len + element]).collect();
             }
-            Op::Map(..) | Op::Event(..) | Op::Lift(..) | Op::Reduce(..) => {}
+            Op::Lift(from, index) => {
+                let (place, len) = (at(index, element), self.len(*from));
+                let values = self.values(*from, place % len);
+                return values[place / len..][..width].to_vec();
+            }
+            Op::Map(..) | Op::Event(..) | Op::Reduce(..) => {}
         }
         let Some((number, place)) = self.stage_of(node) else {
-            return Vec::new();
+            return self.worked_out(node, element);
         };
         let stage: &'a Stage = &tape.program.stages[number];
-        let first = element / stage.block * stage.block;
-        let block = Block {
-            first,
-            n: stage.block.min(stage.len - first),
-        };
-        if self.loaded != Some((number, first)) {
-            self.workspace.refill(stage, block, self.z);
-            self.loaded = Some((number, first));
+        let instr = &stage.instrs[place];
+        if let Instr::Fetch { source, .. } = instr {
+            let Source { from, len, .. } = &stage.sources[*source];
+            return match from {
+                From::Store { store, .. } => {
+                    let kept = self.workspace.store(*store);
+                    (0..width).map(|k| kept[k * len + element]).collect()
+                }
+                From::Input { .. } | From::Data { .. } => Vec::new(),
+            };
         }
-        let range = stage.range(stage.instrs[place].slot(), block.n);
-        let slot = &self.workspace.values[range];
-        (0..width)
-            .map(|k| slot[k * block.n + element - first])
+        let first = element / stage.block * stage.block;
+        let values = match self.loaded.take() {
+            Some((stage, block, values)) if (stage, block) == (number, first) => values,
+            Some(_) | None => self.workspace.block(stage, element, self.z),
+        };
+        let n = stage.block.min(stage.len - first);
+        let slot = &values[stage.range(instr.slot(), n)];
+        let found = (0..width).map(|k| slot[k * n + element - first]).collect();
+        self.loaded = Some((number, first, values));
+        found
+    }
+
+    /// The values of a node that only runs as a part of another.
+    fn worked_out(&mut self, node: NodeId, element: usize) -> Vec<f64> {
+        let tape = self.tape;
+        let Op::Map(op, args) = &tape.nodes[node.index()].op else {
+            return Vec::new();
+        };
+        let args: Vec<Vec<f64>> = (args.iter().map(|arg| self.values(*arg, element))).collect();
+        (0..tape.nodes[node.index()].width)
+            .map(|k| {
+                let lane = |arg: &Vec<f64>| Lanes::Same(arg[k.min(arg.len() - 1)]);
+                let (lanes, mut out) = (args.iter().map(lane).collect::<Vec<_>>(), [0.0]);
+                (op.plain.forward)(&lanes, &mut out);
+                out[0]
+            })
             .collect()
     }
 

@@ -18,7 +18,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 /// Makes the nodes of tapes over a set of plates.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Builder {
     nodes: Vec<Node>,
     plates: Vec<TapePlate>,
@@ -28,23 +28,33 @@ pub struct Builder {
     passes: Passes,
     shared: HashMap<Key, NodeId>,
     folded: HashMap<NodeId, NodeId>,
+    made: Made,
 }
 
-#[derive(Debug)]
+/// How often passes found something to do while nodes were made.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub struct Made {
+    /// Values worked out once, because they depend on data and constants alone.
+    pub folded: usize,
+    /// Nodes that were there already when they were asked for.
+    pub shared: usize,
+}
+
+#[derive(Clone, Debug)]
 struct TapePlate {
     len: usize,
     above: IndexMap<PlateId, Arc<[u32]>>,
 }
 
 /// What makes two nodes equal.
-#[derive(PartialEq, Eq, Hash, Debug)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
 struct Key {
     what: What,
     plate: PlateId,
     args: SmallVec<[NodeId; 4]>,
 }
 
-#[derive(PartialEq, Eq, Hash, Debug)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
 enum What {
     Input(usize),
     Constant(Vec<u64>),
@@ -81,6 +91,7 @@ impl Builder {
             passes,
             shared: HashMap::new(),
             folded: HashMap::new(),
+            made: Made::default(),
         }
     }
 
@@ -93,6 +104,16 @@ impl Builder {
     /// The passes that it makes.
     pub fn passes(&self) -> Passes {
         self.passes
+    }
+
+    /// What its passes found to do so far.
+    pub fn made(&self) -> Made {
+        self.made
+    }
+
+    /// Goes back to an earlier count, where what was asked for since is no part of a density.
+    pub fn recount(&mut self, made: Made) {
+        self.made = made;
     }
 
     /// The number of input coordinates so far.
@@ -235,6 +256,7 @@ impl Builder {
                     out[0]
                 })
                 .collect();
+            self.made.folded += 1;
             return self.constant(&out);
         }
         let varies = args.iter().any(|a| self.nodes[a.index()].varies);
@@ -299,9 +321,8 @@ impl Builder {
 
     /// The tape whose value is the sum over all elements of `terms` and from which `outputs` are read.
     pub fn tape(&self, terms: &[NodeId], outputs: &[NodeId]) -> Tape {
-        let lens: Vec<usize> = self.plates.iter().map(|p| p.len).collect();
-        let fuses = self.passes.has(Pass::Fuse);
-        Tape::new(&self.nodes, &lens, self.dim, terms, outputs, fuses)
+        let lens = self.plates.iter().map(|p| p.len).collect();
+        Tape::new(&self.nodes, lens, self.dim, terms, outputs, self.passes)
     }
 
     /// The values of a node that does not depend on inputs: component `k` of element `i` at `k * len + i`.
@@ -313,8 +334,8 @@ impl Builder {
                     !self.nodes[node.index()].varies,
                     "a value known before inputs are"
                 );
-                let lens: Vec<usize> = self.plates.iter().map(|p| p.len).collect();
-                let tape = Tape::new(&self.nodes, &lens, 0, &[], &[node], false);
+                let lens = self.plates.iter().map(|p| p.len).collect();
+                let tape = Tape::new(&self.nodes, lens, 0, &[], &[node], Passes::none());
                 let mut workspace = tape.workspace::<f64>();
                 tape.value(&[], &mut workspace);
                 workspace.output(0).into()
@@ -338,6 +359,7 @@ impl Builder {
                 let folded = self.data(plate, width, values);
                 self.nodes[folded.index()].span = self.nodes[node.index()].span;
                 self.folded.insert(node, folded);
+                self.made.folded += 1;
                 folded
             }
         }
@@ -394,6 +416,8 @@ impl Builder {
         };
         let shares = self.passes.has(Pass::Share);
         if let (true, Some(known)) = (shares, self.shared.get(&key)) {
+            // Constants are no work.
+            self.made.shared += usize::from(!matches!(op, Op::Constant(_)));
             return *known;
         }
         self.nodes.push(Node {

@@ -1,5 +1,6 @@
 //! What a run of a tape goes through and reads: its size, known before it runs.
 
+use super::NodeId;
 use super::Op;
 use super::Tape;
 use crate::shape::PlateId;
@@ -12,6 +13,8 @@ pub struct StageCost {
     pub plate: PlateId,
     /// Its elements.
     pub len: usize,
+    /// Whether it was made by rewriting: each element stands for rows of the model.
+    pub rewritten: bool,
     /// Elements of a block.
     pub block: usize,
     /// Nodes, with those that only fetch a value of another stage.
@@ -21,16 +24,36 @@ pub struct StageCost {
 impl Tape {
     /// The stages of a run, in their order.
     pub fn stages(&self) -> impl Iterator<Item = StageCost> + '_ {
-        self.program.stages.iter().map(|stage| StageCost {
+        self.program.stages.iter().map(|stage| {
             // A constant is in no plate, whatever the stage.
-            plate: (stage.nodes.iter())
+            let plate = (stage.nodes.iter())
                 .map(|id| &self.nodes[id.index()])
                 .find(|node| !matches!(node.op, Op::Constant(_)))
-                .map_or(PlateId::TOP, |node| node.plate),
-            len: stage.len,
-            block: stage.block,
-            nodes: stage.nodes.len(),
+                .map_or(PlateId::TOP, |node| node.plate);
+            StageCost {
+                plate,
+                len: stage.len,
+                rewritten: plate.index() >= self.given,
+                block: stage.block,
+                nodes: stage.nodes.len(),
+            }
         })
+    }
+
+    /// The values of operations that are worked out in a plate for elements of finer ones: what is the same in all of them is hoisted.
+    pub fn hoisted(&self) -> usize {
+        let lifted = self.nodes.iter().filter_map(|node| match node.op {
+            Op::Lift(from, _) => Some(from),
+            Op::Input(_)
+            | Op::Constant(_)
+            | Op::Data(_)
+            | Op::Map(..)
+            | Op::Event(..)
+            | Op::Reduce(..) => None,
+        });
+        let worked_out =
+            |id: &NodeId| matches!(self.nodes[id.index()].op, Op::Map(..) | Op::Event(..));
+        lifted.filter(worked_out).collect::<HashSet<_>>().len()
     }
 
     /// Bytes of the data columns and of the tables between plates that a run reads, each counted once.

@@ -3,6 +3,8 @@
 /// A rewriting: it changes what a run costs, and its numbers by rounding alone.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Pass {
+    /// Sorted rows: the rows of a table stand in the order of the plates that hold them.
+    Sort,
     /// Data folding: what depends on data and constants alone is worked out once.
     Fold,
     /// Common subexpressions: equal nodes are made once.
@@ -11,19 +13,30 @@ pub enum Pass {
     Fuse,
     /// Sufficient statistics: rows are summed up before the run, where a term depends on sums of them alone.
     Collapse,
+    /// Identical rows: rows that are the same in everything that a term reads are run once.
+    Merge,
 }
 
 impl Pass {
     /// All of them.
-    pub const ALL: [Pass; 4] = [Pass::Fold, Pass::Share, Pass::Fuse, Pass::Collapse];
+    pub const ALL: [Pass; 6] = [
+        Pass::Sort,
+        Pass::Fold,
+        Pass::Share,
+        Pass::Fuse,
+        Pass::Collapse,
+        Pass::Merge,
+    ];
 
     /// Its name in messages.
     pub fn name(self) -> &'static str {
         match self {
+            Pass::Sort => "sorted rows",
             Pass::Fold => "data folding",
             Pass::Share => "common subexpressions",
             Pass::Fuse => "fused forms",
             Pass::Collapse => "sufficient statistics",
+            Pass::Merge => "identical rows",
         }
     }
 

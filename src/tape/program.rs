@@ -3,6 +3,7 @@
 //! A stage holds the nodes of one plate that can run together. A value that another stage needs is kept in a *store*,
 //! as long as the plate (for a reduction: as long as the coarser plate); everything else lives in the slots of one block.
 //! A stage from which nothing is stored is *last*: its blocks run forward and backward while they are in cache.
+//! Its blocks are cut into *chunks*, which add up for themselves what they share: any number of threads gives the same bits.
 
 use super::Index;
 use super::Node;
@@ -13,14 +14,11 @@ use super::elementwise::Elementwise;
 use super::event::EventOp;
 use super::glm;
 use super::glm::Glm;
+use super::planner::Planner;
 use crate::shape::PlateId;
 use smallvec::SmallVec;
+use std::ops::Range;
 use std::sync::Arc;
-
-/// The numbers that all slots of a block may hold together: about what a first-level cache holds, values and adjoints.
-const BLOCK_NUMBERS: usize = 4096;
-/// The most elements of a block.
-const BLOCK_MOST: usize = 256;
 
 /// The plan of a run.
 #[derive(Clone, Debug)]
@@ -44,26 +42,96 @@ pub(super) struct Store {
 }
 
 /// Nodes of one plate that run together.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Stage {
     pub len: usize,
     /// Elements of a block.
     pub block: usize,
+    /// What it reads.
+    pub sources: Vec<Source>,
     pub instrs: Vec<Instr>,
     /// The node of each instruction.
     pub nodes: Vec<NodeId>,
     pub exports: Vec<Export>,
-    pub sums: Vec<(usize, Slot)>,
-    /// Slots of a block, in numbers per element.
-    pub width: usize,
-    /// Scratch of the widest instruction, in numbers per element.
+    pub sums: Vec<Sum>,
+    /// Slots of values in a block, in numbers per element.
+    pub values: usize,
+    /// Slots of adjoints in a block, in numbers per element.
+    pub bars: usize,
+    /// Scratch of the widest event instruction, in numbers per element.
     pub scratch: usize,
+    /// Parts that may run side by side, in order.
+    pub chunks: Vec<Chunk>,
 }
 
 impl Stage {
     /// Whether nothing outlives it but sums.
     pub fn is_last(&self) -> bool {
         self.exports.is_empty()
+    }
+}
+
+/// What a stage reads: the input, a store or data, of its own plate or of another.
+#[derive(Clone, Debug)]
+pub(super) struct Source {
+    pub from: From,
+    /// Components read.
+    pub width: usize,
+    /// Elements of the plate that is read.
+    pub len: usize,
+    pub reach: Reach,
+    pub varies: bool,
+    /// Whether more than elementwise instructions read it, so that its slot is filled in any case.
+    pub filled: bool,
+}
+
+/// Which elements are read.
+#[derive(Clone, Debug)]
+pub(super) enum Reach {
+    /// The same.
+    Own,
+    /// The one of the top level.
+    Top,
+    /// Those that the index gives. In order: the first element of each run of elements with the same index, and the end.
+    Index {
+        index: Arc<[u32]>,
+        runs: Option<Arc<[u32]>>,
+    },
+}
+
+/// Elements that run by themselves, and where they gather what is shared.
+#[derive(Clone, Debug)]
+pub(super) struct Chunk {
+    pub elements: Range<usize>,
+    /// Where the adjoints of each source are gathered; empty for one that does not vary.
+    pub bars: Vec<View>,
+    /// Where what is exported is gathered.
+    pub exports: Vec<View>,
+    /// Numbers in all of the former.
+    pub gathered: usize,
+    /// Numbers in all of the latter.
+    pub exported: usize,
+}
+
+/// A part of a chunk's memory: component `k` of place `i`, of those from `first` on, at `start + k * len + i - first`.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct View {
+    pub start: usize,
+    pub first: usize,
+    pub len: usize,
+}
+
+impl View {
+    /// The next part of a memory of `size` numbers, for places `first .. end` of each component.
+    pub fn take(size: &mut usize, (first, end): (usize, usize), width: usize) -> View {
+        let (start, len) = (*size, end - first);
+        *size += len * width;
+        View { start, first, len }
+    }
+
+    /// Where place `i` of component `k` is.
+    pub fn at(&self, k: usize, i: usize) -> usize {
+        self.start + k * self.len + i - self.first
     }
 }
 
@@ -82,38 +150,45 @@ pub(super) enum From {
     /// A store.
     Store { store: usize, len: usize },
     /// Data.
-    Data { values: Arc<[f64]>, len: usize },
+    Data { values: Arc<[f64]> },
 }
 
+/// What runs in each block.
 #[derive(Clone, Debug)]
 pub(super) enum Instr {
-    /// The same element's values.
-    Load { from: From, slot: Slot },
-    /// Another plate's values.
-    Lift {
-        from: From,
-        index: Index,
+    /// A source.
+    Fetch {
+        source: usize,
         slot: Slot,
+        /// Where its adjoint is gathered lane by lane, if anything does.
+        bar: Option<Slot>,
+        /// Whether that is the slot of the only instruction that takes it.
+        lent: bool,
     },
     /// A constant in every element.
     Fill { values: Arc<[f64]>, slot: Slot },
+    /// An elementwise operation.
     Map {
         op: &'static Elementwise,
-        args: SmallVec<[Operand; 4]>,
+        args: SmallVec<[Arg; 4]>,
         slot: Slot,
+        /// Whether one call covers all components; else it takes one for each.
+        whole: bool,
+        bar: OwnBar,
     },
+    /// An operation on events, whose arguments are in slots.
     Event {
         op: EventOp,
-        args: SmallVec<[Operand; 4]>,
+        args: SmallVec<[Arg; 4]>,
         slot: Slot,
+        bar: OwnBar,
     },
 }
 
 impl Instr {
     pub fn slot(&self) -> Slot {
         match self {
-            Instr::Load { slot, .. }
-            | Instr::Lift { slot, .. }
+            Instr::Fetch { slot, .. }
             | Instr::Fill { slot, .. }
             | Instr::Map { slot, .. }
             | Instr::Event { slot, .. } => *slot,
@@ -121,28 +196,70 @@ impl Instr {
     }
 }
 
-/// An argument of an instruction.
-#[derive(Clone, Debug)]
-pub(super) enum Operand {
-    Slot { slot: Slot, varies: bool },
-    Constant(Arc<[f64]>),
+/// The adjoint of an instruction's value.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub(super) enum OwnBar {
+    /// Not wanted.
+    None,
+    /// The value is so many terms and nothing else.
+    Terms(f64),
+    /// In a slot.
+    Slot(Slot),
 }
 
-/// How a value is gathered in a coarser plate, if it is.
-type Reduction = Option<(Reduce, Index)>;
+/// An argument of an instruction.
+#[derive(Clone, Debug)]
+pub(super) struct Arg {
+    pub operand: Operand,
+    pub bar: ArgBar,
+}
+
+/// Where an argument's value is.
+#[derive(Clone, Debug)]
+pub(super) enum Operand {
+    Constant(Arc<[f64]>),
+    Slot(Slot),
+    /// A source, where it is, or else in this slot.
+    Source {
+        source: usize,
+        slot: Slot,
+    },
+}
+
+/// Where an argument's adjoint goes.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub(super) enum ArgBar {
+    /// Nowhere: it is not wanted, or it is that of the value and shares its slot.
+    None,
+    /// To a slot.
+    Slot(Home),
+    /// To where the source is gathered where that is possible, or else to a slot.
+    Source(Home),
+}
+
+/// A slot of adjoints, and whether this is the first that comes there.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub(super) struct Home {
+    pub slot: Slot,
+    pub first: bool,
+}
+
+/// A term's share of a stage.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Sum {
+    pub term: usize,
+    pub slot: Slot,
+    pub bar: Option<Home>,
+}
 
 /// A value that outlives its stage.
 #[derive(Clone, Debug)]
-pub(super) enum Export {
-    /// All elements.
-    Keep { slot: Slot, store: usize },
-    /// Reduced over the elements of a coarser plate.
-    Reduce {
-        slot: Slot,
-        store: usize,
-        how: Reduce,
-        index: Index,
-    },
+pub(super) struct Export {
+    pub slot: Slot,
+    pub bar: Option<Home>,
+    pub store: usize,
+    /// How it is gathered in a coarser plate, if it is.
+    pub reduced: Option<(Reduce, Index)>,
 }
 
 impl Program {
@@ -163,13 +280,7 @@ impl Program {
             Vec::new()
         };
         let level = levels(nodes, terms, outputs);
-        let mut planner = Planner {
-            nodes,
-            lens,
-            level,
-            stores: Vec::new(),
-            kept: vec![None; nodes.len()],
-        };
+        let mut planner = Planner::new(nodes, lens, level);
         for root in outputs {
             planner.keep(*root);
         }
@@ -210,7 +321,7 @@ impl Program {
         keys.dedup();
         let stages = keys
             .into_iter()
-            .map(|(level, plate)| planner.stage(level, plate, terms, &glms))
+            .map(|(level, plate)| Stage::plan(&mut planner, level, plate, terms, &glms))
             .filter(|stage| !stage.exports.is_empty() || !stage.sums.is_empty())
             .collect();
         for glm in &mut glms {
@@ -277,243 +388,4 @@ fn levels(nodes: &[Node], terms: &[NodeId], outputs: &[NodeId]) -> Vec<usize> {
         }
     }
     level
-}
-
-struct Planner<'a> {
-    nodes: &'a [Node],
-    lens: &'a [usize],
-    level: Vec<usize>,
-    stores: Vec<Store>,
-    /// The store of each node that has one.
-    kept: Vec<Option<usize>>,
-}
-
-impl Planner<'_> {
-    fn node(&self, id: NodeId) -> &Node {
-        &self.nodes[id.index()]
-    }
-
-    fn keep(&mut self, id: NodeId) -> usize {
-        if let Some(store) = self.kept[id.index()] {
-            return store;
-        }
-        let node = self.node(id);
-        let reduce = match node.op {
-            Op::Reduce(how, ..) => Some(how),
-            Op::Input(_)
-            | Op::Constant(_)
-            | Op::Data(_)
-            | Op::Map(..)
-            | Op::Event(..)
-            | Op::Lift(..) => None,
-        };
-        self.stores.push(Store {
-            len: self.lens[node.plate.index()],
-            width: node.width,
-            reduce,
-        });
-        self.kept[id.index()] = Some(self.stores.len() - 1);
-        self.stores.len() - 1
-    }
-
-    /// Inputs, constants and data can be read where they are.
-    fn keep_for_reading(&mut self, id: NodeId) {
-        match self.node(id).op {
-            Op::Input(_) | Op::Constant(_) | Op::Data(_) => {}
-            Op::Map(..) | Op::Event(..) | Op::Lift(..) | Op::Reduce(..) => {
-                self.keep(id);
-            }
-        }
-    }
-
-    /// Where all values of a node can be read from outside its stage.
-    fn from(&self, id: NodeId) -> From {
-        let node = self.node(id);
-        let len = self.lens[node.plate.index()];
-        match &node.op {
-            Op::Input(offset) => From::Input {
-                offset: *offset,
-                len,
-            },
-            Op::Data(values) | Op::Constant(values) => From::Data {
-                values: Arc::clone(values),
-                len,
-            },
-            Op::Map(..) | Op::Event(..) | Op::Lift(..) | Op::Reduce(..) => From::Store {
-                store: self.kept[id.index()].expect("what another stage reads is kept"),
-                len,
-            },
-        }
-    }
-
-    fn stage(&self, level: usize, plate: PlateId, terms: &[NodeId], glms: &[Glm]) -> Stage {
-        let mine = |id: NodeId| self.level[id.index()] == level && self.node(id).plate == plate;
-        // What the stage makes for others, and what it sums up for coarser plates.
-        let mut exports: Vec<(NodeId, usize, Reduction)> = Vec::new();
-        for (i, node) in self.nodes.iter().enumerate() {
-            let Some(store) = self.kept[i] else { continue };
-            match &node.op {
-                Op::Reduce(how, from, index) => {
-                    if mine(*from) {
-                        exports.push((*from, store, Some((*how, index.clone()))));
-                    }
-                }
-                Op::Input(_)
-                | Op::Constant(_)
-                | Op::Data(_)
-                | Op::Map(..)
-                | Op::Event(..)
-                | Op::Lift(..) => {
-                    if mine(NodeId(i as u32)) {
-                        exports.push((NodeId(i as u32), store, None));
-                    }
-                }
-            }
-        }
-        let sums: Vec<(usize, NodeId)> = terms
-            .iter()
-            .enumerate()
-            .filter(|(k, term)| mine(**term) && glms.iter().all(|glm| glm.term != *k))
-            .map(|(k, term)| (k, *term))
-            .collect();
-        let roots = exports
-            .iter()
-            .map(|(id, ..)| *id)
-            .chain(sums.iter().map(|(_, id)| *id));
-        let slots = self.slots(roots, &mine);
-        let mut stage = Stage {
-            len: self.lens[plate.index()],
-            block: 1,
-            instrs: Vec::new(),
-            nodes: Vec::new(),
-            exports: Vec::new(),
-            sums: Vec::new(),
-            width: 0,
-            scratch: 1,
-        };
-        let slot = |id: NodeId| slots[id.index()].expect("what a stage uses has a slot");
-        for (i, node) in self.nodes.iter().enumerate() {
-            let id = NodeId(i as u32);
-            if slots[i].is_some() {
-                stage.scratch = stage.scratch.max(match &node.op {
-                    Op::Map(_, args) => args.len() * node.width,
-                    Op::Event(_, args) => args.iter().map(|a| self.node(*a).width).sum(),
-                    Op::Input(_)
-                    | Op::Constant(_)
-                    | Op::Data(_)
-                    | Op::Lift(..)
-                    | Op::Reduce(..) => 1,
-                });
-                stage.width += node.width;
-                stage.instrs.push(self.instr(id, &slot, mine(id)));
-                stage.nodes.push(id);
-            }
-        }
-        stage.exports = exports
-            .into_iter()
-            .map(|(id, store, reduced)| match reduced {
-                None => Export::Keep {
-                    slot: slot(id),
-                    store,
-                },
-                Some((how, index)) => Export::Reduce {
-                    slot: slot(id),
-                    store,
-                    how,
-                    index,
-                },
-            })
-            .collect();
-        stage.sums = sums.into_iter().map(|(k, id)| (k, slot(id))).collect();
-        let fits = BLOCK_NUMBERS / stage.width.max(1);
-        stage.block = fits.clamp(1, BLOCK_MOST).min(stage.len.max(1));
-        stage
-    }
-
-    /// A slot for each node that the roots need within a stage, in the order of the nodes.
-    fn slots(
-        &self,
-        roots: impl Iterator<Item = NodeId>,
-        mine: &impl Fn(NodeId) -> bool,
-    ) -> Vec<Option<Slot>> {
-        let mut needed = vec![false; self.nodes.len()];
-        roots.for_each(|root| needed[root.index()] = true);
-        for i in (0..self.nodes.len()).rev() {
-            if !needed[i] || !mine(NodeId(i as u32)) {
-                continue;
-            }
-            match &self.nodes[i].op {
-                Op::Map(_, args) => {
-                    for arg in args {
-                        needed[arg.index()] |= !matches!(self.node(*arg).op, Op::Constant(_));
-                    }
-                }
-                Op::Event(_, args) => args.iter().for_each(|arg| needed[arg.index()] = true),
-                Op::Input(_) | Op::Constant(_) | Op::Data(_) | Op::Lift(..) | Op::Reduce(..) => {}
-            }
-        }
-        let mut start = 0;
-        self.nodes
-            .iter()
-            .zip(needed)
-            .map(|(node, needed)| {
-                needed.then(|| {
-                    let slot = Slot {
-                        start,
-                        width: node.width,
-                    };
-                    start += node.width;
-                    slot
-                })
-            })
-            .collect()
-    }
-
-    fn instr(&self, id: NodeId, slot: &impl Fn(NodeId) -> Slot, mine: bool) -> Instr {
-        let out = slot(id);
-        let operand = |arg: &NodeId| Operand::Slot {
-            slot: slot(*arg),
-            varies: self.node(*arg).varies,
-        };
-        match &self.node(id).op {
-            Op::Constant(values) => Instr::Fill {
-                values: Arc::clone(values),
-                slot: out,
-            },
-            Op::Input(_) | Op::Data(_) | Op::Reduce(..) => Instr::Load {
-                from: self.from(id),
-                slot: out,
-            },
-            Op::Map(..) | Op::Event(..) | Op::Lift(..) if !mine => Instr::Load {
-                from: self.from(id),
-                slot: out,
-            },
-            Op::Lift(from, index) => Instr::Lift {
-                from: self.from(*from),
-                index: index.clone(),
-                slot: out,
-            },
-            Op::Map(op, args) => Instr::Map {
-                op,
-                args: args
-                    .iter()
-                    .map(|arg| match &self.node(*arg).op {
-                        Op::Constant(values) => Operand::Constant(Arc::clone(values)),
-                        Op::Input(_)
-                        | Op::Data(_)
-                        | Op::Map(..)
-                        | Op::Event(..)
-                        | Op::Lift(..)
-                        | Op::Reduce(..) => operand(arg),
-                    })
-                    .collect(),
-                slot: out,
-            },
-            Op::Event(op, args) => Instr::Event {
-                op: op.clone(),
-                args: args.iter().map(operand).collect(),
-                slot: out,
-            },
-        }
-    }
 }

@@ -1,251 +1,433 @@
-//! The sweeps: forward through all stages, backward through them in reverse, block by block, without allocation.
+//! A run: stages forward in their order and backward in reverse, chunk by chunk, block by block, without allocation.
+//!
+//! Each chunk gathers for itself what it shares with others; what the chunks have gathered is added up in their order, so that the
+//! bits do not depend on how many threads there are. At many vectors of parameters, each block runs at all of them before the next.
 
-use super::Index;
 use super::Reduce;
-use super::elementwise::Lanes;
+use super::block::Draw;
+use super::block::Gathered;
+use super::block::NO_ELEMENT;
+use super::block::Slots;
+use super::block::Sweep;
 use super::elementwise::Scalar;
 use super::glm;
 use super::glm::Bars;
+use super::glm::Curvature;
 use super::glm::Given;
 use super::glm::Glm;
-use super::program::Export;
+use super::program::Chunk;
 use super::program::From;
-use super::program::Instr;
-use super::program::Operand;
 use super::program::Program;
-use super::program::Slot;
 use super::program::Stage;
+use super::program::Store;
+use crate::num::Dual;
+use crate::num::Real;
+use rayon::iter::IndexedParallelIterator;
+use rayon::iter::ParallelIterator;
+use rayon::slice::ParallelSliceMut;
 use smallvec::SmallVec;
+use std::sync::Mutex;
+use std::sync::PoisonError;
 
-/// The memory of a run.
-#[derive(Clone, Debug)]
+/// The memory of a run at one vector of parameters, or at several.
+#[derive(Debug)]
 pub struct Workspace<T> {
-    terms: Vec<T>,
     outputs: Vec<usize>,
-    stores: Vec<Vec<T>>,
-    store_bars: Vec<Vec<T>>,
-    /// For a largest or smallest value: whether its adjoint has been passed on, so that of equal elements only the first gets it.
-    passed_on: Vec<Vec<bool>>,
-    pub(super) values: Vec<T>,
-    bars: Vec<T>,
-    scratch: Vec<T>,
-    /// Memory that event operations ask for.
-    extra: Vec<T>,
-    glm: glm::Scratch<T>,
+    draws: Vec<Draw<T>>,
+    /// What each chunk of the stage at hand has gathered, at each vector of parameters.
+    gathered: Vec<Gathered<T>>,
+    /// Slots that no thread is using.
+    slots: Mutex<Vec<Slots<T>>>,
+    glms: Vec<glm::Scratch<T>>,
 }
 
-/// Elements of one block: the first, and how many.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Block {
-    pub first: usize,
-    pub n: usize,
+impl<T: Clone> Clone for Workspace<T> {
+    fn clone(&self) -> Workspace<T> {
+        Workspace {
+            outputs: self.outputs.clone(),
+            draws: self.draws.clone(),
+            gathered: self.gathered.clone(),
+            slots: Mutex::default(),
+            glms: self.glms.clone(),
+        }
+    }
 }
 
-/// What a forward pass does with what a stage makes.
+/// What a sweep over a stage is for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Pass {
-    /// Stores it and adds up the sums.
-    First,
-    /// Has done so before, and only wants the slots again.
-    Again,
-}
-
-impl Stage {
-    pub(super) fn blocks(&self) -> impl Iterator<Item = Block> + use<> {
-        let (len, block) = (self.len, self.block);
-        (0..len).step_by(block).map(move |first| Block {
-            first,
-            n: block.min(len - first),
-        })
-    }
-
-    /// The numbers of a slot in this block, component by component.
-    pub(super) fn range(&self, slot: Slot, n: usize) -> std::ops::Range<usize> {
-        let start = slot.start * self.block;
-        start..start + slot.width * n
-    }
+enum What {
+    /// Its values.
+    Values,
+    /// Its values and, nothing coming from other stages, its adjoints.
+    Both,
+    /// Its adjoints, after those of later stages.
+    Adjoints,
 }
 
 impl<T: Scalar> Workspace<T> {
-    pub(super) fn new(program: &Program) -> Workspace<T> {
+    /// Memory for so many vectors of parameters.
+    pub(super) fn new(program: &Program, draws: usize) -> Workspace<T> {
         let most = |f: fn(&Stage) -> usize| program.stages.iter().map(f).max().unwrap_or(0);
-        let values = most(|stage| stage.width * stage.block);
-        let stores: Vec<Vec<T>> = program
-            .stores
-            .iter()
-            .map(|s| vec![T::zero(); s.len * s.width])
-            .collect();
+        let longest = |f: fn(&Chunk) -> usize, number: usize| {
+            let chunks = program.stages.iter().filter_map(|s| s.chunks.get(number));
+            chunks.map(f).max().unwrap_or(0)
+        };
+        let chunks = most(|stage| stage.chunks.len());
+        let extremes = (program.stores.iter())
+            .any(|store| matches!(store.reduce, Some(Reduce::Min | Reduce::Max)));
         Workspace {
-            terms: vec![T::zero(); program.terms],
             outputs: program.outputs.clone(),
-            store_bars: stores.clone(),
-            passed_on: program
-                .stores
+            draws: vec![Draw::new(program); draws],
+            gathered: (0..chunks)
+                .flat_map(|chunk| {
+                    let gathered = Gathered {
+                        sums: vec![T::zero(); most(|stage| stage.sums.len())],
+                        exports: vec![T::zero(); longest(|chunk| chunk.exported, chunk)],
+                        chosen: match extremes {
+                            true => vec![NO_ELEMENT; longest(|chunk| chunk.exported, chunk)],
+                            false => Vec::new(),
+                        },
+                        bars: vec![T::zero(); longest(|chunk| chunk.gathered, chunk)],
+                    };
+                    vec![gathered; draws]
+                })
+                .collect(),
+            slots: Mutex::default(),
+            glms: (program.glms.iter())
+                .map(|glm| glm::Scratch::new(glm, draws))
+                .collect(),
+        }
+    }
+
+    /// The sum over all elements of each term, as of the last run at one vector of parameters.
+    pub fn terms(&self) -> &[T] {
+        &self.draws[0].terms
+    }
+
+    /// Output `k` as of the last run at one vector of parameters: component `c` of element `i` at `c * len + i`.
+    pub fn output(&self, k: usize) -> &[T] {
+        &self.draws[0].stores[self.outputs[k]]
+    }
+
+    /// What a store holds.
+    pub(super) fn store(&self, store: usize) -> &[T] {
+        &self.draws[0].stores[store]
+    }
+
+    /// The number of vectors of parameters.
+    pub(super) fn draws(&self) -> usize {
+        self.draws.len()
+    }
+
+    /// The sum of the terms of a draw.
+    pub(super) fn total(&self, draw: usize) -> T {
+        (self.draws[draw].terms.iter()).fold(T::zero(), |sum, term| sum + *term)
+    }
+
+    /// Works out terms and outputs at each of the vectors `zs`, one after another in memory.
+    pub(super) fn values(&mut self, program: &Program, zs: &[T]) {
+        self.start();
+        for stage in &program.stages {
+            self.sweep(stage, &program.stores, zs, &mut [], What::Values, T::zero());
+        }
+        self.fused(program, zs, None, |glm, given, scratch| {
+            glm.run(given, false, scratch)
+        });
+    }
+
+    /// Works out terms and, written over `gradients`, the gradients of their sums.
+    pub(super) fn gradients(&mut self, program: &Program, zs: &[T], gradients: &mut [T]) {
+        self.start();
+        self.start_back(gradients);
+        for stage in &program.stages {
+            let what = if stage.is_last() {
+                What::Both
+            } else {
+                What::Values
+            };
+            self.sweep(stage, &program.stores, zs, gradients, what, T::one());
+        }
+        self.fused(program, zs, Some(gradients), |glm, given, scratch| {
+            glm.run(given, true, scratch);
+        });
+        self.sweep_back(program, zs, gradients, T::one());
+    }
+
+    /// Runs the recognised terms; with `gradients`, hands on their adjoints.
+    fn fused(
+        &mut self,
+        program: &Program,
+        zs: &[T],
+        mut gradients: Option<&mut [T]>,
+        run: impl Fn(&Glm, &[Given<'_, T>], &mut glm::Scratch<T>),
+    ) {
+        let dim = zs.len() / self.draws.len();
+        for (glm, scratch) in program.glms.iter().zip(&mut self.glms) {
+            let given: SmallVec<[Given<'_, T>; 1]> = (self.draws.iter().enumerate())
+                .map(|(d, draw)| Given {
+                    z: &zs[d * dim..][..dim],
+                    stores: &draw.stores,
+                })
+                .collect();
+            run(glm, &given, scratch);
+            drop(given);
+            for (d, draw) in self.draws.iter_mut().enumerate() {
+                draw.terms[glm.term] = glm.total(scratch, d);
+                if let Some(gradients) = &mut gradients {
+                    let mut bars = Bars {
+                        gradient: &mut gradients[d * dim..][..dim],
+                        stores: &mut draw.store_bars,
+                    };
+                    glm.hand_on(scratch, d, &mut bars);
+                }
+            }
+        }
+    }
+
+    /// After [`Workspace::values`] at `z`: writes over `gradient` the gradient of the sum of the outputs' numbers, each times its weight.
+    pub(super) fn pull(
+        &mut self,
+        program: &Program,
+        z: &[T],
+        weights: &[&[T]],
+        gradient: &mut [T],
+    ) {
+        self.start_back(gradient);
+        for (weights, output) in weights.iter().zip(&self.outputs) {
+            for (bar, weight) in self.draws[0].store_bars[*output].iter_mut().zip(*weights) {
+                *bar += *weight;
+            }
+        }
+        self.sweep_back(program, z, gradient, T::zero());
+    }
+
+    /// The values of the slots of a block of a stage, after [`Workspace::values`] at `z`.
+    pub(super) fn block(&mut self, stage: &Stage, element: usize, z: &[T]) -> Vec<T> {
+        let chunk = (stage.chunks.iter()).find(|chunk| chunk.elements.contains(&element));
+        let mut slots = Slots::new(stage);
+        let block = chunk.and_then(|chunk| {
+            let block =
+                (chunk.blocks(stage.block)).find(|block| element < block.first + block.n)?;
+            Some((chunk, block))
+        });
+        if let Some((chunk, block)) = block {
+            let sweep = Sweep {
+                stage,
+                chunk,
+                block,
+                z,
+                draw: &self.draws[0],
+            };
+            sweep.forward(&mut slots);
+        }
+        slots.values
+    }
+
+    fn start(&mut self) {
+        for draw in &mut self.draws {
+            draw.terms.fill(T::zero());
+        }
+    }
+
+    fn start_back(&mut self, gradients: &mut [T]) {
+        gradients.fill(T::zero());
+        for bars in self.draws.iter_mut().flat_map(|d| &mut d.store_bars) {
+            bars.fill(T::zero());
+        }
+    }
+
+    fn sweep_back(&mut self, program: &Program, zs: &[T], gradients: &mut [T], seed: T) {
+        for stage in program.stages.iter().rev().filter(|stage| !stage.is_last()) {
+            self.sweep(stage, &program.stores, zs, gradients, What::Adjoints, seed);
+        }
+    }
+
+    /// Runs the blocks of a stage, and adds up what its chunks gather.
+    fn sweep(
+        &mut self,
+        stage: &Stage,
+        stores: &[Store],
+        zs: &[T],
+        gradients: &mut [T],
+        what: What,
+        seed: T,
+    ) {
+        let count = self.draws.len();
+        let dim = zs.len() / count;
+        let (draws, pool) = (&self.draws, &self.slots);
+        let run = |(chunk, gathered): (&Chunk, &mut [Gathered<T>])| {
+            let mut slots =
+                (pool.lock().unwrap_or_else(PoisonError::into_inner).pop()).unwrap_or_default();
+            slots.fit(stage);
+            for gathered in gathered.iter_mut() {
+                gathered.start(stage, stores, chunk, what);
+            }
+            for block in chunk.blocks(stage.block) {
+                for (d, (draw, gathered)) in draws.iter().zip(gathered.iter_mut()).enumerate() {
+                    let sweep = Sweep {
+                        stage,
+                        chunk,
+                        block,
+                        z: &zs[d * dim..][..dim],
+                        draw,
+                    };
+                    sweep.forward(&mut slots);
+                    if what != What::Adjoints {
+                        sweep.export(&slots, gathered);
+                    }
+                    if what != What::Values {
+                        sweep.backward(&mut slots, &mut gathered.bars, seed);
+                    }
+                }
+            }
+            let mut pool = pool.lock().unwrap_or_else(PoisonError::into_inner);
+            pool.push(slots);
+        };
+        let used = &mut self.gathered[..stage.chunks.len() * count];
+        if stage.chunks.len() > 1 && rayon::current_num_threads() > 1 {
+            (used.par_chunks_mut(count).enumerate())
+                .for_each(|(c, gathered)| run((&stage.chunks[c], gathered)));
+        } else {
+            stage
+                .chunks
                 .iter()
+                .zip(used.chunks_mut(count))
+                .for_each(run);
+        }
+        for (chunk, gathered) in stage.chunks.iter().zip(self.gathered.chunks(count)) {
+            for (d, (draw, gathered)) in self.draws.iter_mut().zip(gathered).enumerate() {
+                if what != What::Adjoints {
+                    draw.take_values(stage, chunk, gathered);
+                }
+                if what != What::Values {
+                    let gradient = &mut gradients[d * dim..][..dim];
+                    draw.take_adjoints(stage, chunk, gathered, gradient);
+                }
+            }
+        }
+    }
+}
+
+impl<T> Default for Slots<T> {
+    fn default() -> Slots<T> {
+        Slots {
+            values: Vec::new(),
+            bars: Vec::new(),
+            scratch: Vec::new(),
+            extra: Vec::new(),
+        }
+    }
+}
+
+impl<T: Scalar> Slots<T> {
+    fn new(stage: &Stage) -> Slots<T> {
+        let mut slots = Slots::default();
+        slots.fit(stage);
+        slots
+    }
+
+    /// Grows to what a stage needs; a workspace that has run once does not grow again.
+    fn fit(&mut self, stage: &Stage) {
+        let grow = |memory: &mut Vec<T>, width: usize| {
+            let len = width * stage.block;
+            if memory.len() < len {
+                memory.resize(len, T::zero());
+            }
+        };
+        grow(&mut self.values, stage.values);
+        grow(&mut self.bars, stage.bars);
+        grow(&mut self.scratch, stage.scratch);
+    }
+}
+
+impl<T: Scalar> Gathered<T> {
+    fn start(&mut self, stage: &Stage, stores: &[Store], chunk: &Chunk, what: What) {
+        if what != What::Values {
+            self.bars[..chunk.gathered].fill(T::zero());
+        }
+        if what == What::Adjoints {
+            return;
+        }
+        self.sums.fill(T::zero());
+        for (export, view) in stage.exports.iter().zip(&chunk.exports) {
+            let range = view.start..view.start + view.len * stores[export.store].width;
+            match export.reduced {
+                None => {}
+                Some((Reduce::Sum, _)) => self.exports[range].fill(T::zero()),
+                Some((how @ (Reduce::Min | Reduce::Max), _)) => {
+                    self.exports[range.clone()].fill(how.of_none());
+                    self.chosen[range].fill(NO_ELEMENT);
+                }
+            }
+        }
+    }
+}
+
+impl Reduce {
+    /// What no element at all comes to.
+    fn of_none<T: Scalar>(self) -> T {
+        match self {
+            Reduce::Sum => T::zero(),
+            Reduce::Min => T::of(f64::INFINITY),
+            Reduce::Max => T::of(f64::NEG_INFINITY),
+        }
+    }
+}
+
+impl<T: Scalar> Draw<T> {
+    fn new(program: &Program) -> Draw<T> {
+        let stores: Vec<Vec<T>> = (program.stores.iter())
+            .map(|s| vec![s.reduce.map_or(T::zero(), Reduce::of_none); s.len * s.width])
+            .collect();
+        Draw {
+            terms: vec![T::zero(); program.terms],
+            store_bars: (stores.iter()).map(|s| vec![T::zero(); s.len()]).collect(),
+            chosen: (program.stores.iter())
                 .map(|s| match s.reduce {
-                    Some(Reduce::Min | Reduce::Max) => vec![false; s.len * s.width],
+                    Some(Reduce::Min | Reduce::Max) => vec![NO_ELEMENT; s.len * s.width],
                     Some(Reduce::Sum) | None => Vec::new(),
                 })
                 .collect(),
             stores,
-            values: vec![T::zero(); values],
-            bars: vec![T::zero(); values],
-            scratch: vec![T::zero(); most(|stage| stage.scratch * stage.block)],
-            extra: Vec::new(),
-            glm: glm::Scratch::new(program.glms.iter().map(Glm::most_args).max().unwrap_or(0)),
         }
     }
 
-    /// The sum over all elements of each term, as of the last run.
-    pub fn terms(&self) -> &[T] {
-        &self.terms
-    }
-
-    /// Output `k` as of the last run of [`super::Tape::value`]: component `c` of element `i` at `c * len + i`.
-    pub fn output(&self, k: usize) -> &[T] {
-        &self.stores[self.outputs[k]]
-    }
-
-    pub(super) fn value(&mut self, program: &Program, z: &[T]) -> T {
-        self.start(program);
-        for stage in &program.stages {
-            for block in stage.blocks() {
-                self.forward(stage, block, z, Pass::First);
-            }
+    /// Adds a chunk's sums and exports, those of earlier chunks being there.
+    fn take_values(&mut self, stage: &Stage, chunk: &Chunk, gathered: &Gathered<T>) {
+        for (sum, share) in stage.sums.iter().zip(&gathered.sums) {
+            self.terms[sum.term] += *share;
         }
-        for glm in &program.glms {
-            let given = Given {
-                z,
-                stores: &self.stores,
-            };
-            self.terms[glm.term] = glm.run(given, None, &mut self.glm);
-        }
-        self.total()
-    }
-
-    pub(super) fn gradient(&mut self, program: &Program, z: &[T], gradient: &mut [T]) -> T {
-        self.start(program);
-        gradient.fill(T::zero());
-        for bars in &mut self.store_bars {
-            bars.fill(T::zero());
-        }
-        for passed_on in &mut self.passed_on {
-            passed_on.fill(false);
-        }
-        for stage in &program.stages {
-            for block in stage.blocks() {
-                self.forward(stage, block, z, Pass::First);
-                if stage.is_last() {
-                    self.backward(stage, block, gradient);
+        for (export, view) in stage.exports.iter().zip(&chunk.exports) {
+            let store = &mut self.stores[export.store];
+            let width = export.slot.width;
+            let len = store.len() / width;
+            let start_over = chunk.elements.start == 0;
+            match export.reduced {
+                Some((how, _)) if start_over => {
+                    store.fill(how.of_none());
+                    self.chosen[export.store].fill(NO_ELEMENT);
                 }
+                Some(_) | None => {}
             }
-        }
-        for glm in &program.glms {
-            let given = Given {
-                z,
-                stores: &self.stores,
-            };
-            let bars = Bars {
-                gradient,
-                stores: &mut self.store_bars,
-            };
-            self.terms[glm.term] = glm.run(given, Some(bars), &mut self.glm);
-        }
-        for stage in program.stages.iter().rev().filter(|stage| !stage.is_last()) {
-            for block in stage.blocks() {
-                self.forward(stage, block, z, Pass::Again);
-                self.backward(stage, block, gradient);
-            }
-        }
-        self.total()
-    }
-
-    fn start(&mut self, program: &Program) {
-        self.terms.fill(T::zero());
-        for (store, plan) in self.stores.iter_mut().zip(&program.stores) {
-            match plan.reduce {
-                Some(Reduce::Sum) => store.fill(T::zero()),
-                Some(Reduce::Min) => store.fill(T::of(f64::INFINITY)),
-                Some(Reduce::Max) => store.fill(T::of(f64::NEG_INFINITY)),
-                None => {}
-            }
-        }
-    }
-
-    fn total(&self) -> T {
-        self.terms.iter().fold(T::zero(), |sum, term| sum + *term)
-    }
-
-    /// Fills the slots of a block without storing anything.
-    pub(super) fn refill(&mut self, stage: &Stage, block: Block, z: &[T]) {
-        self.forward(stage, block, z, Pass::Again);
-    }
-
-    fn forward(&mut self, stage: &Stage, block: Block, z: &[T], pass: Pass) {
-        let n = block.n;
-        for instr in &stage.instrs {
-            let range = stage.range(instr.slot(), n);
-            let (before, rest) = self.values.split_at_mut(range.start);
-            let out = &mut rest[..range.len()];
-            match instr {
-                Instr::Fill { values, .. } => {
-                    for (lanes, value) in out.chunks_exact_mut(n).zip(values.iter()) {
-                        lanes.fill(T::of(*value));
+            for k in 0..width {
+                let from = view.start + k * view.len..view.start + (k + 1) * view.len;
+                let to = k * len + view.first..k * len + view.first + view.len;
+                let values = &gathered.exports[from.clone()];
+                match export.reduced {
+                    None => store[to].copy_from_slice(values),
+                    Some((Reduce::Sum, _)) => {
+                        for (to, value) in store[to].iter_mut().zip(values) {
+                            *to += *value;
+                        }
                     }
-                }
-                Instr::Load { from, .. } => load(from, block, z, &self.stores, out),
-                Instr::Lift { from, index, .. } => lift(from, index, block, z, &self.stores, out),
-                Instr::Map { op, args, slot } => {
-                    for (k, lanes) in pieces(args, *slot, n) {
-                        let inputs = lanes_of(stage, args, before, n, k, lanes.len());
-                        (T::kernel(op).forward)(&inputs, &mut out[lanes]);
-                    }
-                }
-                Instr::Event { op, args, .. } => {
-                    let inputs = slices_of(stage, args, before, n);
-                    op.forward(&inputs, n, out, &mut self.extra);
-                }
-            }
-        }
-        if pass == Pass::Again {
-            return;
-        }
-        for (term, slot) in &stage.sums {
-            let sum = self.values[stage.range(*slot, n)]
-                .iter()
-                .fold(T::zero(), |sum, v| sum + *v);
-            self.terms[*term] += sum;
-        }
-        for export in &stage.exports {
-            match export {
-                Export::Keep { slot, store } => {
-                    let values = &self.values[stage.range(*slot, n)];
-                    for (k, lanes) in values.chunks_exact(n).enumerate() {
-                        let at = k * stage.len + block.first;
-                        self.stores[*store][at..at + n].copy_from_slice(lanes);
-                    }
-                }
-                Export::Reduce {
-                    slot,
-                    store,
-                    how,
-                    index,
-                } => {
-                    let values = &self.values[stage.range(*slot, n)];
-                    let store = &mut self.stores[*store];
-                    let len = store.len() / slot.width;
-                    for (k, lanes) in values.chunks_exact(n).enumerate() {
-                        for (i, value) in lanes.iter().enumerate() {
-                            let kept = &mut store[k * len + element(index, block.first + i)];
-                            match how {
-                                Reduce::Sum => *kept += *value,
-                                Reduce::Min if *value < *kept => *kept = *value,
-                                Reduce::Max if *value > *kept => *kept = *value,
-                                // Not a number must not vanish in a comparison.
-                                Reduce::Min | Reduce::Max if value.value().is_nan() => {
-                                    *kept = *value
-                                }
-                                Reduce::Min | Reduce::Max => {}
+                    Some((how @ (Reduce::Min | Reduce::Max), _)) => {
+                        let chosen = &mut self.chosen[export.store][to.clone()];
+                        let came = values.iter().zip(&gathered.chosen[from]);
+                        for ((to, chosen), (value, element)) in
+                            store[to].iter_mut().zip(chosen).zip(came)
+                        {
+                            if *element != NO_ELEMENT && how.prefers(*value, *to, *chosen) {
+                                (*to, *chosen) = (*value, *element);
                             }
                         }
                     }
@@ -254,286 +436,92 @@ impl<T: Scalar> Workspace<T> {
         }
     }
 
-    fn backward(&mut self, stage: &Stage, block: Block, gradient: &mut [T]) {
-        let n = block.n;
-        let used = stage.width * stage.block;
-        self.bars[..used].fill(T::zero());
-        for (_, slot) in &stage.sums {
-            for bar in &mut self.bars[stage.range(*slot, n)] {
-                *bar += T::one();
+    /// Adds a chunk's adjoints of what it reads.
+    fn take_adjoints(
+        &mut self,
+        stage: &Stage,
+        chunk: &Chunk,
+        gathered: &Gathered<T>,
+        gradient: &mut [T],
+    ) {
+        for (source, view) in stage.sources.iter().zip(&chunk.bars) {
+            if !source.varies {
+                continue;
+            }
+            let (bars, offset) = match &source.from {
+                From::Input { offset, .. } => (&mut *gradient, *offset),
+                From::Store { store, .. } => (self.store_bars[*store].as_mut_slice(), 0),
+                From::Data { .. } => continue,
+            };
+            for k in 0..source.width {
+                let to = &mut bars[offset + k * source.len + view.first..][..view.len];
+                let from = &gathered.bars[view.start + k * view.len..][..view.len];
+                for (to, from) in to.iter_mut().zip(from) {
+                    *to += *from;
+                }
             }
         }
-        for export in &stage.exports {
-            self.take_back(stage, block, export);
+    }
+}
+
+impl Workspace<f64> {
+    /// Works out the terms, and the second derivatives of those recognised terms that sum them up.
+    pub(super) fn curvature(&mut self, program: &Program, z: &[f64]) -> Vec<Option<Curvature>> {
+        self.start();
+        for stage in &program.stages {
+            self.sweep(stage, &program.stores, z, &mut [], What::Values, 0.0);
         }
-        for instr in stage.instrs.iter().rev() {
-            let range = stage.range(instr.slot(), n);
-            let (before, rest) = self.bars.split_at_mut(range.start);
-            let y_bar = &rest[..range.len()];
-            let y = &self.values[range];
-            match instr {
-                Instr::Fill { .. } => {}
-                Instr::Load { from, .. } => {
-                    unload(from, block, y_bar, &mut self.store_bars, gradient)
-                }
-                Instr::Lift { from, index, .. } => {
-                    unlift(from, index, block, y_bar, &mut self.store_bars, gradient);
-                }
-                Instr::Map { op, args, slot } => {
-                    for (k, lanes) in pieces(args, *slot, n) {
-                        let m = lanes.len();
-                        let inputs = lanes_of(stage, args, &self.values, n, k, m);
-                        let scratch = &mut self.scratch[..args.len() * m];
-                        (T::kernel(op).backward)(
-                            &inputs,
-                            &y[lanes.clone()],
-                            &y_bar[lanes],
-                            scratch,
-                        );
-                        for (arg, partial) in args.iter().zip(scratch.chunks_exact(m)) {
-                            if let Operand::Slot { slot, varies: true } = arg {
-                                let range = piece(stage, *slot, n, k, m);
-                                add(&mut before[range], partial);
-                            }
-                        }
+        let given = Given {
+            z,
+            stores: &self.draws[0].stores,
+        };
+        program
+            .glms
+            .iter()
+            .map(|glm| glm.curvature(given))
+            .collect()
+    }
+}
+
+impl Workspace<Dual> {
+    /// As [`Workspace::gradients`], with recognised terms by their second derivatives at the values of `zs`.
+    pub(super) fn along(
+        &mut self,
+        program: &Program,
+        curvature: &[Option<Curvature>],
+        zs: &[Dual],
+        gradients: &mut [Dual],
+    ) {
+        self.start();
+        self.start_back(gradients);
+        for stage in &program.stages {
+            let what = if stage.is_last() {
+                What::Both
+            } else {
+                What::Values
+            };
+            self.sweep(stage, &program.stores, zs, gradients, what, Dual::of(1.0));
+        }
+        let dim = zs.len() / self.draws.len();
+        for ((glm, scratch), curvature) in program.glms.iter().zip(&mut self.glms).zip(curvature) {
+            for (d, draw) in self.draws.iter_mut().enumerate() {
+                let given = Given {
+                    z: &zs[d * dim..][..dim],
+                    stores: &draw.stores,
+                };
+                let mut bars = Bars {
+                    gradient: &mut gradients[d * dim..][..dim],
+                    stores: &mut draw.store_bars,
+                };
+                draw.terms[glm.term] = match curvature {
+                    Some(curvature) => glm.along(curvature, given, &mut bars),
+                    None => {
+                        // One after another: the memory of one is enough.
+                        glm.run_one(given, scratch, &mut bars)
                     }
-                }
-                Instr::Event { op, args, .. } => {
-                    let inputs = slices_of(stage, args, &self.values, n);
-                    let total: usize = inputs.iter().map(|input| input.len()).sum();
-                    let scratch = &mut self.scratch[..total];
-                    scratch.fill(T::zero());
-                    let mut outs: SmallVec<[&mut [T]; 4]> = SmallVec::new();
-                    let mut rest = scratch;
-                    for input in &inputs {
-                        let (out, others) = rest.split_at_mut(input.len());
-                        outs.push(out);
-                        rest = others;
-                    }
-                    op.backward(&inputs, y, y_bar, n, &mut outs, &mut self.extra);
-                    for (arg, partial) in args.iter().zip(&outs) {
-                        if let Operand::Slot { slot, varies: true } = arg {
-                            add(&mut before[stage.range(*slot, n)], partial);
-                        }
-                    }
-                }
+                };
             }
         }
-    }
-
-    /// Brings the adjoint of what a stage made for others back to its slot.
-    fn take_back(&mut self, stage: &Stage, block: Block, export: &Export) {
-        let n = block.n;
-        match export {
-            Export::Keep { slot, store } => {
-                let bars = &mut self.bars[stage.range(*slot, n)];
-                for (k, lanes) in bars.chunks_exact_mut(n).enumerate() {
-                    let at = k * stage.len + block.first;
-                    add(lanes, &self.store_bars[*store][at..at + n]);
-                }
-            }
-            Export::Reduce {
-                slot,
-                store,
-                how,
-                index,
-            } => {
-                let range = stage.range(*slot, n);
-                let len = self.stores[*store].len() / slot.width;
-                for (j, (bar, value)) in self.bars[range.clone()]
-                    .iter_mut()
-                    .zip(&self.values[range])
-                    .enumerate()
-                {
-                    let (k, i) = (j / n, j % n);
-                    let at = k * len + element(index, block.first + i);
-                    let taken = match how {
-                        Reduce::Sum => true,
-                        Reduce::Min | Reduce::Max => {
-                            let first =
-                                *value == self.stores[*store][at] && !self.passed_on[*store][at];
-                            self.passed_on[*store][at] |= first;
-                            first
-                        }
-                    };
-                    if taken {
-                        *bar += self.store_bars[*store][at];
-                    }
-                }
-            }
-        }
-    }
-}
-
-fn element(index: &Index, i: usize) -> usize {
-    index.as_ref().map_or(0, |index| index[i] as usize)
-}
-
-fn add<T: Scalar>(to: &mut [T], from: &[T]) {
-    for (to, from) in to.iter_mut().zip(from) {
-        *to += *from;
-    }
-}
-
-/// The components of an elementwise instruction that one call of its kernel covers: all, or one by one where an argument is narrower.
-fn pieces(
-    args: &[Operand],
-    slot: Slot,
-    n: usize,
-) -> impl Iterator<Item = (usize, std::ops::Range<usize>)> {
-    let whole = slot.width == 1
-        || args.iter().all(|arg| match arg {
-            Operand::Slot { slot: s, .. } => s.width == slot.width,
-            Operand::Constant(values) => values.len() == 1,
-        });
-    let (count, each) = if whole {
-        (1, slot.width * n)
-    } else {
-        (slot.width, n)
-    };
-    (0..count).map(move |k| (k, k * each..(k + 1) * each))
-}
-
-/// The numbers of an argument that go into piece `k` of `m` lanes.
-fn piece(stage: &Stage, slot: Slot, n: usize, k: usize, m: usize) -> std::ops::Range<usize> {
-    let start = slot.start * stage.block + if slot.width == 1 { 0 } else { k * n };
-    start..start + m
-}
-
-/// The arguments of piece `k` of `m` lanes.
-fn lanes_of<'a, T: Scalar>(
-    stage: &Stage,
-    args: &[Operand],
-    values: &'a [T],
-    n: usize,
-    k: usize,
-    m: usize,
-) -> SmallVec<[Lanes<'a, T>; 4]> {
-    args.iter()
-        .map(|arg| match arg {
-            Operand::Slot { slot, .. } => Lanes::Each(&values[piece(stage, *slot, n, k, m)]),
-            Operand::Constant(values) => {
-                Lanes::Same(T::of(values[if values.len() == 1 { 0 } else { k }]))
-            }
-        })
-        .collect()
-}
-
-fn slices_of<'a, T: Scalar>(
-    stage: &Stage,
-    args: &[Operand],
-    values: &'a [T],
-    n: usize,
-) -> SmallVec<[&'a [T]; 4]> {
-    args.iter()
-        .map(|arg| match arg {
-            Operand::Slot { slot, .. } => &values[stage.range(*slot, n)],
-            Operand::Constant(_) => {
-                unreachable!("the arguments of an event operation are in slots")
-            }
-        })
-        .collect()
-}
-
-fn load<T: Scalar>(from: &From, block: Block, z: &[T], stores: &[Vec<T>], out: &mut [T]) {
-    let n = block.n;
-    for (k, lanes) in out.chunks_exact_mut(n).enumerate() {
-        match from {
-            From::Input { offset, len } => {
-                let at = offset + k * len + block.first;
-                lanes.copy_from_slice(&z[at..at + n]);
-            }
-            From::Store { store, len } => {
-                let at = k * len + block.first;
-                lanes.copy_from_slice(&stores[*store][at..at + n]);
-            }
-            From::Data { values, len } => {
-                let at = k * len + block.first;
-                for (lane, value) in lanes.iter_mut().zip(&values[at..at + n]) {
-                    *lane = T::of(*value);
-                }
-            }
-        }
-    }
-}
-
-/// The adjoint of [`load`].
-fn unload<T: Scalar>(
-    from: &From,
-    block: Block,
-    y_bar: &[T],
-    store_bars: &mut [Vec<T>],
-    gradient: &mut [T],
-) {
-    let n = block.n;
-    let (bars, offset, len) = match from {
-        From::Input { offset, len } => (gradient, *offset, *len),
-        From::Store { store, len } => (store_bars[*store].as_mut_slice(), 0, *len),
-        From::Data { .. } => return,
-    };
-    for (k, lanes) in y_bar.chunks_exact(n).enumerate() {
-        let at = offset + k * len + block.first;
-        add(&mut bars[at..at + n], lanes);
-    }
-}
-
-fn lift<T: Scalar>(
-    from: &From,
-    index: &Index,
-    block: Block,
-    z: &[T],
-    stores: &[Vec<T>],
-    out: &mut [T],
-) {
-    for (k, lanes) in out.chunks_exact_mut(block.n).enumerate() {
-        match from {
-            From::Input { offset, len } => gather(&z[offset + k * len..], index, block, lanes),
-            From::Store { store, len } => gather(&stores[*store][k * len..], index, block, lanes),
-            From::Data { values, len } => {
-                let values = &values[k * len..];
-                for (i, lane) in lanes.iter_mut().enumerate() {
-                    *lane = T::of(values[element(index, block.first + i)]);
-                }
-            }
-        }
-    }
-}
-
-fn gather<T: Scalar>(values: &[T], index: &Index, block: Block, lanes: &mut [T]) {
-    match index {
-        None => lanes.fill(values[0]),
-        Some(index) => {
-            for (lane, i) in lanes.iter_mut().zip(&index[block.first..]) {
-                *lane = values[*i as usize];
-            }
-        }
-    }
-}
-
-/// The adjoint of [`lift`].
-fn unlift<T: Scalar>(
-    from: &From,
-    index: &Index,
-    block: Block,
-    y_bar: &[T],
-    store_bars: &mut [Vec<T>],
-    gradient: &mut [T],
-) {
-    let n = block.n;
-    let (bars, offset, len) = match from {
-        From::Input { offset, len } => (gradient, *offset, *len),
-        From::Store { store, len } => (store_bars[*store].as_mut_slice(), 0, *len),
-        From::Data { .. } => return,
-    };
-    for (k, lanes) in y_bar.chunks_exact(n).enumerate() {
-        let bars = &mut bars[offset + k * len..];
-        match index {
-            None => bars[0] += lanes.iter().fold(T::zero(), |sum, bar| sum + *bar),
-            Some(index) => {
-                for (bar, i) in lanes.iter().zip(&index[block.first..]) {
-                    bars[*i as usize] += *bar;
-                }
-            }
-        }
+        self.sweep_back(program, zs, gradients, Dual::of(1.0));
     }
 }

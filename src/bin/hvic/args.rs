@@ -5,6 +5,7 @@ use clap::Parser;
 use clap::Subcommand;
 use clap::ValueEnum;
 use clap::ValueHint;
+use hvi::num::simd::Isa;
 use hvi::typed::GuideFamily;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
@@ -32,6 +33,9 @@ pub struct Cli {
     /// Number of threads [default: one per core]; the result does not depend on it
     #[arg(short = 'j', long, global = true, value_name = "N")]
     pub threads: Option<NonZeroUsize>,
+    /// Vector instructions to run with: portable, neon, avx2 or avx512 [default: HVI_ISA, or the widest of the processor]
+    #[arg(long, global = true, value_name = "NAME")]
+    pub isa: Option<Isa>,
 }
 
 /// When the output is coloured.
@@ -208,10 +212,10 @@ pub struct Bench {
     /// Model and data.
     #[command(flatten)]
     pub input: Input,
-    /// Keep every row: no sufficient statistics
+    /// Keep every row: no sufficient statistics, no identical rows run once
     #[arg(long)]
     pub no_collapse: bool,
-    /// One operation at a time: no sufficient statistics and no fused forms
+    /// Keep every row and run one operation at a time: no fused forms
     #[arg(long)]
     pub primitive: bool,
     /// The seed of the point at which it is measured, near where a fit starts

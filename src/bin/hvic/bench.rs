@@ -3,8 +3,8 @@
 use crate::args::Bench as Args;
 use crate::clock;
 use crate::clock::Timing;
-use crate::fit::peak_rss_mb;
 use crate::load;
+use crate::memory;
 use crate::terminal::Exit;
 use crate::terminal::Failure;
 use crate::terminal::Terminal;
@@ -14,6 +14,7 @@ use hvi::joint::LogDensity;
 use hvi::joint::Pass;
 use hvi::joint::Passes;
 use hvi::num::rng;
+use hvi::num::simd;
 use hvi::report::VERSION;
 use hvi::report::table::Align;
 use hvi::report::table::decimals_for;
@@ -31,6 +32,8 @@ use serde_json::json;
 use std::time::Duration;
 use std::time::Instant;
 
+/// Bytes of a megabyte, as the system counts.
+const MB: f64 = 1_048_576.0;
 /// How far from the starting point a coordinate is moved, as the standard deviation of a normal draw; the next where the one before leads to no number.
 const DISTANCES: [f64; 3] = [0.1, 0.01, 0.0];
 
@@ -44,15 +47,20 @@ pub fn run(args: &Args, terminal: &Terminal) -> Result<Exit, Failure> {
     let model = load::bound(&typed, &tables, terminal)?;
     drop(tables);
     let bound = start.elapsed();
-    let joint = joint::lower_with(&model, passes(args));
+    let joint = joint::lower_bare(model, passes(args));
     let lowered = start.elapsed();
+    let read_mb = memory::peak_mb();
+    let apart = memory::forget_peak();
     let timing = timing(&joint, args.seed)?;
+    let run_mb = memory::peak_mb().filter(|_| apart);
     let cost = Cost {
         joint: &joint,
         timing,
         read: read - checked,
         bind: bound - read,
         lower: lowered - bound,
+        read_mb,
+        run_mb,
     };
     let name = load::name(&args.input.model);
     if args.json {
@@ -62,15 +70,16 @@ pub fn run(args: &Args, terminal: &Terminal) -> Result<Exit, Failure> {
     }
     let data = args.input.data.as_ref().map(|p| p.display().to_string());
     let paint = terminal.paint();
-    let binding = text::binding(&name, data.as_deref(), model.report(), paint);
+    let binding = text::binding(&name, data.as_deref(), joint.model().report(), paint);
     terminal.result(&format!("{binding}\n{}", cost.text(paint)))?;
     Ok(Exit::Done)
 }
 
 fn passes(args: &Args) -> Passes {
+    let every_row = Passes::all().without(Pass::Collapse).without(Pass::Merge);
     match (args.primitive, args.no_collapse) {
-        (true, _) => Passes::all().without(Pass::Collapse).without(Pass::Fuse),
-        (false, true) => Passes::all().without(Pass::Collapse),
+        (true, _) => every_row.without(Pass::Fuse),
+        (false, true) => every_row,
         (false, false) => Passes::all(),
     }
 }
@@ -121,6 +130,10 @@ struct Cost<'a> {
     read: Duration,
     bind: Duration,
     lower: Duration,
+    /// Peak memory until the model was lowered, in MB.
+    read_mb: Option<f64>,
+    /// Peak memory of the runs, in MB; `None` where it cannot be told apart.
+    run_mb: Option<f64>,
 }
 
 impl Cost<'_> {
@@ -135,12 +148,15 @@ impl Cost<'_> {
     }
 
     /// What messages call the plate of a stage.
-    fn plate_name(&self, id: PlateId) -> &str {
-        if id == PlateId::TOP {
+    fn plate_name(&self, stage: &StageCost) -> &str {
+        if stage.plate == PlateId::TOP {
             return "top level";
         }
+        if stage.rewritten {
+            return "rows taken together";
+        }
         let plates = self.joint.model().typed().plates();
-        (plates.get(id.index())).map_or("pairs for an aggregate", |plate| &plate.name)
+        (plates.get(stage.plate.index())).map_or("pairs for an aggregate", |plate| &plate.name)
     }
 
     fn json(&self, name: &str) -> Value {
@@ -151,12 +167,15 @@ impl Cost<'_> {
         let stages: Vec<Value> = (self.joint.density().stages())
             .map(|stage| {
                 json!({
-                    "plate": self.plate_name(stage.plate),
+                    "plate": self.plate_name(&stage),
                     "elements": stage.len,
                     "block": stage.block,
                     "nodes": stage.nodes,
                 })
             })
+            .collect();
+        let rewritings: Vec<Value> = (self.joint.rewritings().into_iter())
+            .map(|(name, what)| json!({"name": name, "what": what}))
             .collect();
         let fused: Vec<Value> = (self.joint.density().recognised().into_iter())
             .map(|(term, form)| json!({"term": self.joint.terms()[term].name, "form": form}))
@@ -170,8 +189,10 @@ impl Cost<'_> {
             "plates": plates,
             "parameters": self.joint.dim(),
             "threads": rayon::current_num_threads(),
+            "isa": simd::in_force().name(),
             "path": self.joint.path(),
             "passes": self.joint.passes().iter().map(Pass::name).collect::<Vec<_>>(),
+            "rewritings": rewritings,
             "ns_per_row": self.per_row(self.timing.cpu),
             "wall_ns_per_row": self.per_row(self.timing.wall),
             "ns_per_gradient": self.timing.cpu,
@@ -182,7 +203,10 @@ impl Cost<'_> {
             "stages": stages,
             "fused": fused,
             "bytes_per_row": self.per_row(bytes),
-            "peak_rss_mb": peak_rss_mb(),
+            "column_mb": (bytes / MB * 10.0).round() / 10.0,
+            "peak_rss_mb": self.peak_mb(),
+            "peak_rss_mb_read": self.read_mb,
+            "peak_rss_mb_run": self.run_mb,
             "time": {
                 "read": seconds(self.read),
                 "bind": seconds(self.bind),
@@ -197,9 +221,10 @@ impl Cost<'_> {
         out.push(paint.paint(
             Role::Faint,
             &format!(
-                "  medians of {} on {}, steady to {:.0}%",
+                "  medians of {} on {} with {} instructions, steady to {:.0}%",
                 text::count(self.timing.runs, "run", "runs"),
                 text::count(rayon::current_num_threads(), "thread", "threads"),
+                simd::in_force(),
                 100.0 * self.timing.spread
             ),
         ));
@@ -214,8 +239,8 @@ impl Cost<'_> {
         for line in lay_out(&stages, &[Align::Left; 4]) {
             out.push(format!("  {line}"));
         }
-        for (term, form) in density.recognised() {
-            out.push(format!("  {}: {form}", self.joint.terms()[term].name));
+        for (name, what) in self.joint.rewritings() {
+            out.push(format!("  {name}: {what}"));
         }
         out.push(String::new());
         out.push(self.memory());
@@ -243,23 +268,32 @@ impl Cost<'_> {
 
     fn stage_cells(&self, stage: &StageCost) -> Vec<String> {
         vec![
-            self.plate_name(stage.plate).to_owned(),
+            self.plate_name(stage).to_owned(),
             text::count(stage.nodes, "node", "nodes"),
             text::count(stage.len, "element", "elements"),
             format!("in blocks of {}", stage.block),
         ]
     }
 
+    /// The most memory held at any time, in MB.
+    fn peak_mb(&self) -> Option<f64> {
+        self.read_mb
+            .map(|read| self.run_mb.map_or(read, |run| run.max(read)))
+    }
+
     fn memory(&self) -> String {
-        let bytes = self.joint.density().column_bytes();
-        let peak = peak_rss_mb().map_or(String::new(), |mb| format!(", peak memory {mb} MB"));
-        match self.per_row(bytes as f64) {
-            Some(per_row) => format!(
-                "columns take {} bytes a row{peak}",
-                fixed(per_row, decimals_for(per_row, 3))
-            ),
-            None => format!("columns take {}{peak}", text::count(bytes, "byte", "bytes")),
-        }
+        let bytes = self.joint.density().column_bytes() as f64;
+        let columns = match self.per_row(bytes) {
+            Some(per_row) => format!("{} bytes a row", fixed(per_row, decimals_for(per_row, 3))),
+            None => format!("{bytes} bytes"),
+        };
+        let mb =
+            |mb: Option<f64>, of: &str| mb.map_or(String::new(), |mb| format!(", {mb} MB {of}"));
+        format!(
+            "columns take {columns}{}{}",
+            mb(self.read_mb, "at most until lowered"),
+            mb(self.run_mb, "in a run")
+        )
     }
 }
 

@@ -36,7 +36,7 @@ fn text(args: &Args, terminal: &Terminal) -> Result<String, Failure> {
             load::bound_or_sketched(&args.input, terminal).map(|model| model::dump(&model))?
         }
         Stage::Joint => dump::joint(&joint()?),
-        Stage::Tape => joint()?.density().dump(),
+        Stage::Tape => dump::tape(&joint()?),
         Stage::Guide => {
             let joint = joint()?;
             dump::guide(&joint, &guide(args, &joint)?)

@@ -3,6 +3,7 @@
 use crate::args;
 use crate::args::Fit as Args;
 use crate::load;
+use crate::memory;
 use crate::terminal::Exit;
 use crate::terminal::Failure;
 use crate::terminal::Terminal;
@@ -19,6 +20,7 @@ use hvi::fit::Settings;
 use hvi::guide;
 use hvi::guide::GuideSpec;
 use hvi::joint;
+use hvi::joint::Passes;
 use hvi::model::Model;
 use hvi::num::rng;
 use hvi::problem::did_you_mean;
@@ -51,7 +53,7 @@ pub fn run(args: &Args, terminal: &Terminal) -> Result<Exit, Failure> {
     drop(tables);
     announce(args, &model, terminal)?;
 
-    let joint = joint::lower(&model);
+    let joint = joint::lower_owned(model, Passes::all());
     known(args, joint.quantities().iter().map(|q| q.name.as_str()))?;
     let spec = GuideSpec {
         default: args::family_named(args.guide.as_deref()),
@@ -69,7 +71,7 @@ pub fn run(args: &Args, terminal: &Terminal) -> Result<Exit, Failure> {
         model: load::name(&args.input.model),
         seed: args.seed,
         time: Times::default(),
-        peak_rss_mb: peak_rss_mb(),
+        peak_rss_mb: memory::peak_mb(),
         intervals: args.ci.clone(),
         names: args.vars.clone(),
     };
@@ -223,12 +225,4 @@ fn exit(args: &Args, fit: &Fit, diagnostics: &Diagnostics, terminal: &Terminal) 
             Exit::Interrupted
         }
     }
-}
-
-/// The largest resident memory so far, in units of 2^20 bytes, where the system tells it.
-pub fn peak_rss_mb() -> Option<f64> {
-    let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find(|l| l.starts_with("VmHWM:"))?;
-    let kilobytes: f64 = line.split_whitespace().nth(1)?.parse().ok()?;
-    Some((kilobytes / 1024.0 * 10.0).round() / 10.0)
 }

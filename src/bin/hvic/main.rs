@@ -10,6 +10,7 @@ mod explain;
 mod fit;
 mod fmt;
 mod load;
+mod memory;
 mod summary;
 mod terminal;
 
@@ -17,6 +18,8 @@ use args::Cli;
 use args::Command;
 use clap::CommandFactory;
 use clap::Parser;
+use hvi::num::simd;
+use hvi::num::simd::Isa;
 use std::process::ExitCode;
 use terminal::Exit;
 use terminal::Failure;
@@ -39,6 +42,7 @@ fn run(cli: Cli, terminal: &Terminal) -> Result<Exit, Failure> {
             .build_global()
             .map_err(|e| Failure::usage(format!("{threads} threads cannot be started: {e}")))?;
     }
+    force_isa(cli.isa)?;
     match cli.command {
         Command::Fit(args) => fit::run(&args, terminal),
         Command::Check(args) => check::run(&args, terminal),
@@ -54,5 +58,29 @@ fn run(cli: Cli, terminal: &Terminal) -> Result<Exit, Failure> {
             terminal.result(&String::from_utf8_lossy(&script))?;
             Ok(Exit::Done)
         }
+    }
+}
+
+/// Puts the instruction set in force that the option asks for, or else the environment.
+fn force_isa(option: Option<Isa>) -> Result<(), Failure> {
+    let unknown = |why| {
+        Failure::hinted(
+            format!("`{}` in the environment: {why}", simd::VARIABLE),
+            "without it the widest that the processor has is taken",
+        )
+    };
+    let asked = option.map_or_else(simd::asked, |isa| Ok(Some(isa)));
+    match asked.map_err(unknown)? {
+        Some(isa) if !simd::force(isa) => {
+            let had: Vec<String> = (Isa::ALL.into_iter())
+                .filter(|isa| isa.available())
+                .map(|isa| format!("`{isa}`"))
+                .collect();
+            Err(Failure::hinted(
+                format!("this processor does not have the instructions `{isa}`"),
+                format!("it has {}", had.join(", ")),
+            ))
+        }
+        Some(_) | None => Ok(()),
     }
 }

@@ -27,11 +27,50 @@ pub trait Fma:
     const FUSED: bool;
     /// a b + c.
     fn fma(a: f64, b: f64, c: f64) -> f64;
+    /// Runs a loop over vectors where the instruction set has them by name; else gives it back.
+    #[inline(always)]
+    fn vectors<K: pulp::WithSimd>(task: K) -> Result<K::Output, K> {
+        Err(task)
+    }
 }
 
 /// One rounding, by the processor's instruction.
 #[derive(Clone, Copy, PartialEq, PartialOrd, Default, Debug)]
 pub struct Fused;
+
+/// One rounding, with the vectors of 4 numbers of x86-64-v3.
+#[cfg(target_arch = "x86_64")]
+#[derive(Clone, Copy, PartialEq, PartialOrd, Default, Debug)]
+pub struct FusedByFour;
+
+/// One rounding, with the vectors of 8 numbers of x86-64-v4.
+#[cfg(target_arch = "x86_64")]
+#[derive(Clone, Copy, PartialEq, PartialOrd, Default, Debug)]
+pub struct FusedByEight;
+
+#[cfg(target_arch = "x86_64")]
+macro_rules! fused_by {
+    ($name:ident $level:ident) => {
+        impl Fma for $name {
+            const FUSED: bool = true;
+            #[inline(always)]
+            fn fma(a: f64, b: f64, c: f64) -> f64 {
+                a.mul_add(b, c)
+            }
+            #[inline(always)]
+            fn vectors<K: pulp::WithSimd>(task: K) -> Result<K::Output, K> {
+                match pulp::x86::$level::try_new() {
+                    Some(level) => Ok(task.with_simd(level)),
+                    None => Err(task),
+                }
+            }
+        }
+    };
+}
+#[cfg(target_arch = "x86_64")]
+fused_by! { FusedByFour V3 }
+#[cfg(target_arch = "x86_64")]
+fused_by! { FusedByEight V4 }
 
 /// Two roundings.
 #[derive(Clone, Copy, PartialEq, PartialOrd, Default, Debug)]

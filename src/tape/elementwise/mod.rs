@@ -4,17 +4,21 @@
 //! The language's operators and functions are the rows of [`operators`] and [`functions`]; a distribution's fused log
 //! density is a row in its own file.
 
+mod additive;
 pub mod functions;
+mod loops;
+mod one_pass;
 pub mod operators;
 
 use crate::num::Dual;
-use crate::num::Lane;
 use crate::num::Real;
-use crate::num::elementary::Fma;
 use crate::num::simd;
 use crate::num::simd::Task;
+pub use additive::*;
 pub use functions::*;
+pub use one_pass::*;
 pub use operators::*;
+use std::cell::Cell;
 use std::marker::PhantomData;
 
 /// The set of numbers that an argument may take, or that a result lies in.
@@ -76,40 +80,12 @@ impl Domain {
 
 /// An elementwise operation of `N` arguments.
 pub trait Rule<const N: usize> {
+    /// The arguments, as bits, whose partial derivatives have a loop of their own, so that they cost nothing where they are not wanted.
+    const ASIDE: usize;
     /// The value.
     fn value<T: Real>(args: [T; N]) -> T;
     /// The partial derivatives with respect to each argument; `y` is the value.
     fn partials<T: Real>(args: [T; N], y: T) -> [T; N];
-    /// Whether [`Rule::one_pass`] has products.
-    const PRODUCTS: bool = false;
-    /// Value and partial derivatives at once, for sums over many lanes.
-    #[inline(always)]
-    fn one_pass<T: Real>(args: [T; N]) -> OnePass<T, N> {
-        let y = Self::value(args);
-        OnePass {
-            add: y,
-            product: T::one(),
-            partials: Self::partials(args, y),
-        }
-    }
-    /// The part of the value that [`Rule::one_pass`] leaves out: it depends on arguments of integers alone, which are data.
-    #[inline(always)]
-    fn apart<T: Real>(_args: [T; N]) -> T {
-        T::zero()
-    }
-}
-
-/// One lane of a sum: the value is `apart + add − log(product)`.
-///
-/// Over many lanes the products are multiplied, and one logarithm is taken of all; each lies in [1, 2].
-#[derive(Clone, Copy, Debug)]
-pub struct OnePass<T, const N: usize> {
-    /// What is added.
-    pub add: T,
-    /// What is multiplied.
-    pub product: T,
-    /// The partial derivatives.
-    pub partials: [T; N],
 }
 
 /// A row of the catalogue.
@@ -131,6 +107,8 @@ pub struct Elementwise {
     pub expected: &'static [f64],
     /// Whether a model may call it by name.
     pub callable: bool,
+    /// How many rows of it add up, of a density whose rows do.
+    pub additive: Option<Additive>,
     /// Its loops over `f64`.
     pub plain: Kernel<f64>,
     /// Its loops over dual numbers.
@@ -142,6 +120,9 @@ impl PartialEq for Elementwise {
         self.name == other.name
     }
 }
+
+/// The most arguments of a row.
+pub const MOST_ARGS: usize = 8;
 
 /// One argument of a kernel: a value for each lane, or one value for all.
 #[derive(Clone, Copy, Debug)]
@@ -163,6 +144,30 @@ impl<T: Copy> Lanes<'_, T> {
     }
 }
 
+/// The adjoint of a row's value.
+#[derive(Clone, Copy)]
+pub enum Seed<'a, T> {
+    /// One per lane.
+    Each(&'a [T]),
+    /// One per lane, beside places that are being written.
+    Cells(&'a [Cell<T>]),
+    /// The same in every lane.
+    Same(T),
+}
+
+/// Where the adjoint of an argument goes.
+#[derive(Clone, Copy)]
+pub enum Bar<'a, T> {
+    /// Nowhere: it is not wanted.
+    None,
+    /// Written lane by lane.
+    Set(&'a [Cell<T>]),
+    /// Added lane by lane.
+    Add(&'a [Cell<T>]),
+    /// Summed over the lanes and added, for an argument that is the same in every lane.
+    Sum(&'a Cell<T>),
+}
+
 /// The loops of one row over one scalar type.
 #[derive(Debug)]
 pub struct Kernel<T: 'static> {
@@ -171,31 +176,57 @@ pub struct Kernel<T: 'static> {
     /// Called with (args, y, y_bar, out): for argument `k`, writes `y_bar * ∂y/∂arg_k` of lane `i` to `out[k * n + i]`,
     /// where n = `y.len()`.
     pub backward: Backward<T>,
-    /// Called with (args, out): the sum over all lanes of the values without what is [`Rule::apart`]; for argument `k` writes
-    /// ∂y/∂arg_k of lane `i` to `out[k * n + i]`, where n is the number of lanes, `out` being as long as all of it.
-    pub one_pass: Sum<T>,
-    /// The part of a value that the sum leaves out.
-    pub apart: fn(&[T]) -> T,
+    /// Called with (args, y, y_bar, bars): brings `y_bar * ∂y/∂arg_k` of every lane to where `bars[k]` says.
+    pub adjoints: AdjointsOf<T>,
+    /// The loop that sums values up, of a row that has one.
+    pub one_pass: Option<OnePassKernel<T>>,
 }
-
-/// A loop that adds up values and writes partial derivatives.
-pub type Sum<T> = fn(&[Lanes<'_, T>], &mut [T]) -> T;
 
 /// A loop that writes values.
 pub type Forward<T> = fn(&[Lanes<'_, T>], &mut [T]);
 
-/// A loop that writes adjoints.
+/// A loop that writes adjoints of all arguments.
 pub type Backward<T> = fn(&[Lanes<'_, T>], &[T], &[T], &mut [T]);
+
+/// A loop that brings adjoints to where they are wanted.
+pub type AdjointsOf<T> = fn(&[Lanes<'_, T>], &[T], Seed<'_, T>, &[Bar<'_, T>]);
 
 /// A scalar type that the tape runs over.
 pub trait Scalar: Real {
     /// The loops of `op` over this type.
     fn kernel(op: &Elementwise) -> &Kernel<Self>;
+
+    /// Runs a loop with vector instructions.
+    fn run<K: Task>(task: K) -> K::Output;
+
+    /// Data as numbers of this type, at least as many as `memory` holds; written there where they have to be, with any numbers behind.
+    fn data<'a>(values: &'a [f64], memory: &'a mut [Self]) -> &'a [Self];
+
+    /// Data as numbers of this type where they are.
+    fn in_place(values: &[f64]) -> Option<&[Self]>;
 }
 
 impl Scalar for f64 {
     fn kernel(op: &Elementwise) -> &Kernel<f64> {
         &op.plain
+    }
+
+    #[inline]
+    fn run<K: Task>(task: K) -> K::Output {
+        simd::run(task)
+    }
+
+    fn data<'a>(values: &'a [f64], memory: &'a mut [f64]) -> &'a [f64] {
+        if values.len() >= memory.len() {
+            return values;
+        }
+        memory[..values.len()].copy_from_slice(values);
+        memory
+    }
+
+    #[inline]
+    fn in_place(values: &[f64]) -> Option<&[f64]> {
+        Some(values)
     }
 }
 
@@ -203,236 +234,53 @@ impl Scalar for Dual {
     fn kernel(op: &Elementwise) -> &Kernel<Dual> {
         &op.dual
     }
+
+    /// A dual number is two numbers side by side: the widest vectors gain little, and every loop less is compiled sooner.
+    #[inline]
+    fn run<K: Task>(task: K) -> K::Output {
+        simd::run_narrow(task)
+    }
+
+    fn data<'a>(values: &'a [f64], memory: &'a mut [Dual]) -> &'a [Dual] {
+        for (number, value) in memory.iter_mut().zip(values) {
+            *number = Dual::of(*value);
+        }
+        memory
+    }
+
+    #[inline]
+    fn in_place(_values: &[f64]) -> Option<&[Dual]> {
+        None
+    }
 }
 
-impl<T: Real> Kernel<T> {
+impl<T: Scalar> Kernel<T> {
     /// The loops of rule `R`.
     pub const fn of<R: Rule<N>, const N: usize>() -> Kernel<T> {
+        const { assert!(N <= MOST_ARGS, "a row of few arguments") };
         Kernel {
             forward: |args, out| {
-                simd::run(Values::<R, T, N> {
+                T::run(loops::Values::<R, T, N> {
                     args: std::array::from_fn(|k| args[k]),
                     out,
                     rule: PhantomData,
                 });
             },
             backward: |args, y, y_bar, out| {
-                simd::run(Adjoints::<R, T, N> {
-                    args: std::array::from_fn(|k| args[k]),
-                    y,
-                    y_bar,
-                    out,
-                    rule: PhantomData,
-                });
+                let lanes = Cell::from_mut(out).as_slice_of_cells();
+                let bars: [Bar<'_, T>; N] =
+                    std::array::from_fn(|k| Bar::Set(&lanes[k * y.len()..][..y.len()]));
+                loops::adjoints::<R, T, N>(args, y, Seed::Each(y_bar), &bars);
             },
-            one_pass: |args, out| {
-                simd::run(Sums::<R, T, N> {
-                    args: std::array::from_fn(|k| args[k]),
-                    out,
-                    rule: PhantomData,
-                })
-            },
-            apart: |args| R::apart(std::array::from_fn(|k| args[k])),
+            adjoints: loops::adjoints::<R, T, N>,
+            one_pass: None,
         }
     }
-}
 
-/// Lanes in a piece of a block.
-const PIECE: usize = 128;
-
-/// One number for each lane of a piece.
-type Piece<T> = [T; PIECE];
-
-/// Where a loop over `n` lanes of a piece ends: lanes up to the next multiple of 8 are computed along, because a vector
-/// costs as much as a number.
-#[inline(always)]
-fn padded(n: usize) -> usize {
-    ((n + 7) & !7).min(PIECE)
-}
-
-/// The arguments of a row, piece by piece. The hot loops see only arrays, so that the compiler need not ask which
-/// arguments vary and where they end.
-struct Pieces<'a, T, const N: usize> {
-    args: [Lanes<'a, T>; N],
-    /// What is the same in every lane, and the lanes of a last piece that is not full.
-    own: [Piece<T>; N],
-}
-
-impl<'a, T: Real, const N: usize> Pieces<'a, T, N> {
-    #[inline(always)]
-    fn new(args: [Lanes<'a, T>; N]) -> Self {
-        let mut pieces = Pieces {
-            args,
-            own: [[T::default(); PIECE]; N],
-        };
-        for (arg, own) in args.iter().zip(&mut pieces.own) {
-            match arg {
-                Lanes::Each(_) => {}
-                Lanes::Same(value) => own.fill(*value),
-            }
-        }
-        pieces
-    }
-
-    /// Lanes `first .. first + n` of each argument.
-    #[inline(always)]
-    fn take(&mut self, first: usize, n: usize) -> [&Piece<T>; N] {
-        for (arg, own) in self.args.iter().zip(&mut self.own) {
-            match arg {
-                Lanes::Each(values) if n < PIECE => {
-                    own[..n].copy_from_slice(&values[first..first + n]);
-                }
-                Lanes::Each(_) | Lanes::Same(_) => {}
-            }
-        }
-        std::array::from_fn(|k| match self.args[k] {
-            Lanes::Each(values) => values[first..].first_chunk().unwrap_or(&self.own[k]),
-            Lanes::Same(_) => &self.own[k],
-        })
-    }
-}
-
-/// Lane `i` of each argument.
-#[inline(always)]
-fn lane<T: Real, F: Fma, const N: usize>(args: [&Piece<T>; N], i: usize) -> [Lane<T, F>; N] {
-    std::array::from_fn(|k| Lane::new(args[k][i]))
-}
-
-/// Writes the first lanes of a piece.
-#[inline(always)]
-fn put<T: Copy>(piece: &Piece<T>, out: &mut [T]) {
-    match <&mut Piece<T>>::try_from(&mut *out) {
-        Ok(out) => *out = *piece,
-        Err(_) => out.copy_from_slice(&piece[..out.len()]),
-    }
-}
-
-/// The loop that writes values.
-struct Values<'a, R, T, const N: usize> {
-    args: [Lanes<'a, T>; N],
-    out: &'a mut [T],
-    rule: PhantomData<R>,
-}
-
-impl<R: Rule<N>, T: Real, const N: usize> Task for Values<'_, R, T, N> {
-    type Output = ();
-
-    #[inline(always)]
-    fn run<F: Fma>(self) {
-        let mut args = Pieces::new(self.args);
-        for (piece, out) in self.out.chunks_mut(PIECE).enumerate() {
-            let n = out.len();
-            let args = args.take(piece * PIECE, n);
-            let mut y = [T::default(); PIECE];
-            for (i, y) in y[..padded(n)].iter_mut().enumerate() {
-                *y = R::value(lane::<T, F, N>(args, i)).get();
-            }
-            put(&y, out);
-        }
-    }
-}
-
-/// The loop that writes adjoints.
-struct Adjoints<'a, R, T, const N: usize> {
-    args: [Lanes<'a, T>; N],
-    y: &'a [T],
-    y_bar: &'a [T],
-    out: &'a mut [T],
-    rule: PhantomData<R>,
-}
-
-impl<R: Rule<N>, T: Real, const N: usize> Task for Adjoints<'_, R, T, N> {
-    type Output = ();
-
-    #[inline(always)]
-    fn run<F: Fma>(self) {
-        let len = self.y.len();
-        let mut args = Pieces::new(self.args);
-        let mut results = Pieces::new([Lanes::Each(self.y), Lanes::Each(self.y_bar)]);
-        for first in (0..len).step_by(PIECE) {
-            let n = (len - first).min(PIECE);
-            let args = args.take(first, n);
-            let results = results.take(first, n);
-            let mut bars = [[T::default(); PIECE]; N];
-            for i in 0..padded(n) {
-                let [y, y_bar] = lane::<T, F, 2>(results, i);
-                let partials = R::partials(lane::<T, F, N>(args, i), y);
-                for (bar, partial) in bars.iter_mut().zip(partials) {
-                    // A zero adjoint stays zero whatever the partial: a branch not taken may be infinite there.
-                    let product = (y_bar * partial).get();
-                    bar[i] = if y_bar.get().is_zero() {
-                        T::zero()
-                    } else {
-                        product
-                    };
-                }
-            }
-            for (bar, out) in bars.iter().zip(self.out.chunks_exact_mut(len)) {
-                put(bar, &mut out[first..first + n]);
-            }
-        }
-    }
-}
-
-/// The loop that adds up values and writes partial derivatives.
-struct Sums<'a, R, T, const N: usize> {
-    args: [Lanes<'a, T>; N],
-    out: &'a mut [T],
-    rule: PhantomData<R>,
-}
-
-/// Lanes that are added up side by side, so that the order is the same on every instruction set.
-const SIDE_BY_SIDE: usize = 16;
-
-impl<R: Rule<N>, T: Real, const N: usize> Task for Sums<'_, R, T, N> {
-    type Output = T;
-
-    #[inline(always)]
-    fn run<F: Fma>(self) -> T {
-        let len = self.out.len() / N;
-        let mut args = Pieces::new(self.args);
-        let mut sums = [T::zero(); SIDE_BY_SIDE];
-        let mut products = [T::one(); SIDE_BY_SIDE];
-        for first in (0..len).step_by(PIECE) {
-            let n = (len - first).min(PIECE);
-            let args = args.take(first, n);
-            let mut adds = [T::zero(); PIECE];
-            let mut factors = [T::one(); PIECE];
-            let mut partials = [[T::default(); PIECE]; N];
-            for i in 0..padded(n) {
-                let lane = R::one_pass(lane::<T, F, N>(args, i));
-                adds[i] = lane.add.get();
-                factors[i] = lane.product.get();
-                for (out, partial) in partials.iter_mut().zip(lane.partials) {
-                    out[i] = partial.get();
-                }
-            }
-            // What was computed along counts for nothing.
-            adds[n..].fill(T::zero());
-            factors[n..].fill(T::one());
-            for adds in adds.chunks_exact(SIDE_BY_SIDE) {
-                for (sum, add) in sums.iter_mut().zip(adds) {
-                    *sum += *add;
-                }
-            }
-            if R::PRODUCTS {
-                for factors in factors.chunks_exact(SIDE_BY_SIDE) {
-                    for (product, factor) in products.iter_mut().zip(factors) {
-                        *product *= *factor;
-                    }
-                }
-                // At most 2 to the power of a piece's lanes: far from the largest number.
-                let all = products
-                    .iter()
-                    .fold(T::one(), |all, product| all * *product);
-                sums[0] -= all.log();
-                products = [T::one(); SIDE_BY_SIDE];
-            }
-            for (partials, out) in partials.iter().zip(self.out.chunks_exact_mut(len)) {
-                put(partials, &mut out[first..first + n]);
-            }
-        }
-        sums.iter().fold(T::zero(), |sum, lane| sum + *lane)
+    /// These and the loop that sums up values of rule `R`.
+    pub const fn and_one_pass<R: OnePass<N>, const N: usize>(mut self) -> Kernel<T> {
+        self.one_pass = Some(OnePassKernel::of::<R, N>());
+        self
     }
 }
 
@@ -441,20 +289,37 @@ impl<R: Rule<N>, T: Real, const N: usize> Task for Sums<'_, R, T, N> {
 ///
 /// `Div DIV "div" (a: Real, b: Real) -> Real, at [[0.7, -1.2]] { value: a / b, partials: |y| [T::one() / b, -y / b] }`;
 /// after a probe may stand `is` and the value there by another system; in both expressions `T` is the scalar type, in the
-/// partials `y` is the value. An argument whose domain is of integers has no derivative: its partial is 0.
+/// partials `y` is the value; after them may stand the arguments whose partials have a loop of their own, aside. An argument whose domain is of integers has no derivative: its partial is 0.
 #[macro_export]
 macro_rules! elementwise {
     (@callable) => { true };
+    (@given) => { false };
+    (@given $given:expr) => { true };
+    (@or $default:expr;) => { $default };
+    (@or $default:expr; $given:expr) => { $given };
+    (@kernel $rule:ident [$($arg:ident),+]) => {
+        $crate::tape::elementwise::Kernel::of::<$rule, { [$(stringify!($arg)),+].len() }>()
+    };
+    (@kernel $rule:ident [$($arg:ident),+] $one_pass:ident) => {
+        $crate::elementwise!(@kernel $rule [$($arg),+]).and_one_pass::<$rule, { [$(stringify!($arg)),+].len() }>()
+    };
     (@expected) => { f64::NAN };
     (@expected $expected:expr) => { $expected };
+    (@additive) => { None };
+    (@additive $additive:expr) => { Some($additive) };
     ($($(#[doc = $doc:literal])+ $rule:ident $row:ident $name:literal $($callable:ident)? ($($arg:ident: $domain:ident),+) -> $range:ident,
        at [$([$($probe:expr),+] $(is $expected:expr)?),+ $(,)?] { value: $value:expr, partials: |$y:ident| $partials:expr
-         $(, one_pass: [$($own:ident),+] { apart: $apart:expr, add: $add:expr, product: $product:expr, partials: $slopes:expr $(,)? })? $(,)? })*) => {$(
+         $(, aside: [$($aside:ident),+])?
+         $(, one_pass: [$($own:ident),+] by $by:ident $(shared $($shared:ident),+)? {
+                add: $add:expr $(, product: $product:expr)?, partials: $slopes:expr $(, apart: $apart:expr)? $(,)?
+            })? $(, additive: $additive:expr)? $(,)? })*) => {$(
         $(#[doc = $doc])+
         #[derive(Clone, Copy, Debug)]
         pub struct $rule;
 
         impl $crate::tape::elementwise::Rule<{ [$(stringify!($arg)),+].len() }> for $rule {
+            const ASIDE: usize = $crate::tape::elementwise::places(&[$(stringify!($arg)),+], &[$($(stringify!($aside)),+)?]);
+
             #[inline(always)]
             #[allow(unused_variables, clippy::redundant_closure_call, reason = "a row need not use every name")]
             fn value<T: $crate::num::Real>([$($arg),+]: [T; { [$(stringify!($arg)),+].len() }]) -> T {
@@ -469,25 +334,33 @@ macro_rules! elementwise {
             ) -> [T; { [$(stringify!($arg)),+].len() }] {
                 $partials
             }
+        }
 
-            $(
-                const PRODUCTS: bool = true;
+        $(
+            impl $crate::tape::elementwise::OnePass<{ [$(stringify!($own)),+].len() }> for $rule {
+                const BY: usize = $crate::tape::elementwise::places(&[$(stringify!($own)),+], &[stringify!($by)]);
+                const SHARED: usize = $crate::tape::elementwise::places(&[$(stringify!($own)),+], &[$($(stringify!($shared)),+)?]);
+                const PRODUCTS: bool = $crate::elementwise!(@given $($product)?);
 
                 #[inline(always)]
                 #[allow(unused_variables, reason = "a row need not use every name")]
-                fn one_pass<T: $crate::num::Real>(
+                fn lane<T: $crate::num::Real>(
                     [$($own),+]: [T; { [$(stringify!($own)),+].len() }],
-                ) -> $crate::tape::elementwise::OnePass<T, { [$(stringify!($own)),+].len() }> {
-                    $crate::tape::elementwise::OnePass { add: $add, product: $product, partials: $slopes }
+                ) -> $crate::tape::elementwise::Summand<T, { [$(stringify!($own)),+].len() }> {
+                    $crate::tape::elementwise::Summand {
+                        add: $add,
+                        product: $crate::elementwise!(@or T::one(); $($product)?),
+                        partials: $slopes,
+                    }
                 }
 
                 #[inline(always)]
                 #[allow(unused_variables, reason = "a row need not use every name")]
                 fn apart<T: $crate::num::Real>([$($own),+]: [T; { [$(stringify!($own)),+].len() }]) -> T {
-                    $apart
+                    $crate::elementwise!(@or T::zero(); $($apart)?)
                 }
-            )?
-        }
+            }
+        )?
 
         $(#[doc = $doc])+
         pub static $row: $crate::tape::elementwise::Elementwise = $crate::tape::elementwise::Elementwise {
@@ -499,8 +372,9 @@ macro_rules! elementwise {
             probes: &[$(&[$($probe),+]),+],
             expected: &[$($crate::elementwise!(@expected $($expected)?)),+],
             callable: false $(|| $crate::elementwise!(@$callable))?,
-            plain: $crate::tape::elementwise::Kernel::of::<$rule, { [$(stringify!($arg)),+].len() }>(),
-            dual: $crate::tape::elementwise::Kernel::of::<$rule, { [$(stringify!($arg)),+].len() }>(),
+            additive: $crate::elementwise!(@additive $($additive)?),
+            plain: $crate::elementwise!(@kernel $rule [$($arg),+] $($by)?),
+            dual: $crate::elementwise!(@kernel $rule [$($arg),+] $($by)?),
         };
     )*
         /// The rows of this file.

@@ -13,11 +13,15 @@ elementwise! {
     }
     /// The product of two values.
     Mul MUL "mul" (a: Real, b: Real) -> Real, at [[0.7, -1.2], [0.0, 3.0]] {
-        value: a * b, partials: |_y| [b, a]
+        value: a * b, partials: |_y| [b, a], aside: [b]
     }
     /// The quotient of two values.
     Div DIV "div" (a: Real, b: Real) -> Real, at [[0.7, -1.2]] {
-        value: a / b, partials: |y| [T::one() / b, -y / b]
+        value: a / b, partials: |y| [T::one() / b, -y / b], aside: [b]
+    }
+    /// A product and a third value added.
+    MulAdd MUL_ADD "mul_add" (a: Real, b: Real, c: Real) -> Real, at [[0.7, -1.2, 0.4]] {
+        value: a * b + c, partials: |_y| [b, a, T::one()], aside: [b, c]
     }
     /// A value with the other sign.
     Neg NEG "neg" (a: Real) -> Real, at [[0.7]] {

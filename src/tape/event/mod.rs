@@ -5,6 +5,7 @@
 mod gather;
 mod matrix;
 mod reduce;
+mod residuals;
 
 use super::elementwise::Scalar;
 use std::sync::Arc;
@@ -34,6 +35,9 @@ pub enum EventOp {
     CumulativeSum,
     /// Arguments (a, b) of equal width: Σ aₖ bₖ.
     Dot,
+    /// Arguments (T, u): |T (u, −1)|² for an upper triangle T of this size, row by row, which is data; width 1. With the
+    /// factor T of rows (x, y) it is the sum of their squared residuals y − x·u.
+    SquaredResiduals(usize),
     /// Arguments (A, B): the matrix product, `rows × inner` times `inner × columns`.
     Product {
         /// Rows of A.
@@ -85,6 +89,7 @@ impl EventOp {
             | EventOp::Max
             | EventOp::LogSumExp
             | EventOp::Dot
+            | EventOp::SquaredResiduals(_)
             | EventOp::LogDet(_) => 1,
             EventOp::CumulativeSum => args[0],
             EventOp::Product { rows, columns, .. } => rows * columns,
@@ -103,12 +108,13 @@ impl EventOp {
             EventOp::Stack => gather::stack(args, out),
             EventOp::Pick(places) => gather::pick(places, args[0], n, out),
             EventOp::PickAt { .. } => gather::pick_at(args[0], args[1], n, out),
-            EventOp::Sum => reduce::sum(args[0], n, out),
+            EventOp::Sum => reduce::sum(args[0], out),
             EventOp::Min => reduce::extreme(args[0], n, out, f64::lt),
             EventOp::Max => reduce::extreme(args[0], n, out, f64::gt),
             EventOp::LogSumExp => reduce::log_sum_exp(args[0], n, out, scratch),
             EventOp::CumulativeSum => reduce::cumulative_sum(args[0], n, out),
-            EventOp::Dot => reduce::dot(args[0], args[1], n, out),
+            EventOp::Dot => reduce::dot(args[0], args[1], out),
+            EventOp::SquaredResiduals(size) => residuals::forward(*size, args, n, out, scratch),
             EventOp::Product {
                 rows,
                 inner,
@@ -139,7 +145,7 @@ impl EventOp {
 
     /// Adds to `out`, for each argument, the adjoint that the result's adjoint `y_bar` gives it; `y` is the result.
     ///
-    /// An index has no adjoint. A lane whose adjoint is zero adds nothing, whatever its values.
+    /// An index has no adjoint, nor has a triangle that is data. A lane whose adjoint is zero adds nothing, whatever its values.
     pub fn backward<T: Scalar>(
         &self,
         args: &[&[T]],
@@ -153,12 +159,15 @@ impl EventOp {
             EventOp::Stack => gather::stack_adjoint(y_bar, out),
             EventOp::Pick(places) => gather::pick_adjoint(places, y_bar, n, out[0]),
             EventOp::PickAt { .. } => gather::pick_at_adjoint(args[1], y_bar, n, out[0]),
-            EventOp::Sum => reduce::sum_adjoint(y_bar, n, out[0]),
+            EventOp::Sum => reduce::sum_adjoint(y_bar, out[0]),
             EventOp::Min => reduce::extreme_adjoint(args[0], y_bar, n, out[0], f64::lt),
             EventOp::Max => reduce::extreme_adjoint(args[0], y_bar, n, out[0], f64::gt),
-            EventOp::LogSumExp => reduce::log_sum_exp_adjoint(args[0], y, y_bar, n, out[0]),
+            EventOp::LogSumExp => reduce::log_sum_exp_adjoint(args[0], y, y_bar, out[0]),
             EventOp::CumulativeSum => reduce::cumulative_sum_adjoint(y_bar, n, out[0], scratch),
-            EventOp::Dot => reduce::dot_adjoint(args, y_bar, n, out),
+            EventOp::Dot => reduce::dot_adjoint(args, y_bar, out),
+            EventOp::SquaredResiduals(size) => {
+                residuals::adjoint(*size, args, y_bar, n, out[1], scratch)
+            }
             EventOp::Product {
                 rows,
                 inner,

@@ -31,6 +31,10 @@ fn claims() -> Vec<Claim> {
         fixed: Some(1),
         ..claim(EventOp::PickAt { width }, &[&right, &[index]])
     };
+    let residuals = |size, args| Claim {
+        fixed: Some(0),
+        ..claim(EventOp::SquaredResiduals(size), args)
+    };
     vec![
         claim(EventOp::Stack, &[&[1.0, 2.0], &[3.0], &[4.0, 5.0, 6.0]]),
         claim(
@@ -49,6 +53,8 @@ fn claims() -> Vec<Claim> {
         claim(EventOp::LogSumExp, &[&[900.0, 0.3]]),
         claim(EventOp::CumulativeSum, &[&[0.0, 1.0, 0.0, 2.0]]),
         claim(EventOp::Dot, &[&right, &[1.0, 0.0, 3.0, -2.0, 0.5, 1e3]]),
+        residuals(3, &[&[1.5, -0.7, 0.8, 0.0, 1.1, 2.5], &[0.3, -1.2]]),
+        residuals(1, &[&[3.0], &[]]),
         claim(
             EventOp::Product {
                 rows: 2,
@@ -87,7 +93,7 @@ impl Claim {
         let near = |(k, &a): (usize, &f64)| [a * 1.01, a, a + 1e-3 * (k % 2) as f64];
         let lanes = |(place, arg): (usize, &Vec<f64>)| -> Vec<f64> {
             match self.fixed {
-                Some(fixed) if fixed == place => arg.repeat(N),
+                Some(fixed) if fixed == place => arg.iter().flat_map(|a| [*a; N]).collect(),
                 _ => arg.iter().enumerate().flat_map(near).collect(),
             }
         };
@@ -258,6 +264,12 @@ fn sums_and_extremes() {
     assert_eq!(one(EventOp::Max, &[&v]), [3.0]);
     assert_eq!(one(EventOp::CumulativeSum, &[&v]), [3.0, 2.0, 5.0, 4.0]);
     assert_eq!(one(EventOp::Dot, &[&v, &[1.0, 2.0, 0.0, -1.0]]), [2.0]);
+    // (2·5 + 3·7 − 1)² + (4·7 − 6)² + 8²
+    let squares = one(
+        EventOp::SquaredResiduals(3),
+        &[&[2.0, 3.0, 1.0, 4.0, 6.0, 8.0], &[5.0, 7.0]],
+    );
+    assert_eq!(squares, [900.0 + 484.0 + 64.0]);
     assert!(one(EventOp::Max, &[&[1.0, f64::NAN, 2.0]])[0].is_nan());
     let args = [v.to_vec()];
     assert_eq!(

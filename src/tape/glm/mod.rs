@@ -1,62 +1,116 @@
-//! Recognised terms: a density row of an affine predictor, summed over the elements of a plate in one pass over its columns.
+//! Recognised terms: a density row of affine predictors, summed over the elements of a plate in one pass over its columns.
 //!
-//! The predictor is a sum of *atoms*: a value of a coarser plate (or of the top level), alone or times a data column. Nothing of it is
-//! kept but one block: the predictor, the density with its partial derivatives, and the sums over each group.
+//! An affine form is a sum of *atoms*: a value of a coarser plate (or of the top level), alone or times a data column. A predictor is
+//! an affine form, plus products of two of them. Nothing of it is kept but one block: the predictor, the density with its partial
+//! derivatives, and the sums over each group.
 
+mod curvature;
+mod layout;
+mod loops;
 mod recognise;
 mod run;
 
-use super::Index;
 use super::NodeId;
+use super::affine::Column;
 use super::elementwise::Elementwise;
-use super::elementwise::Scalar;
 use super::program::From;
+pub(super) use curvature::Curvature;
 pub(super) use recognise::recognise;
+pub(super) use run::Bars;
+pub(super) use run::Given;
+pub(super) use run::Scratch;
 use smallvec::SmallVec;
 use std::sync::Arc;
 
-/// Elements of a block.
-const BLOCK: usize = 256;
-
-/// A column of data: `len` numbers from `start` on.
-#[derive(Clone, Debug)]
-pub(super) struct Column {
-    values: Arc<[f64]>,
-    start: usize,
+/// A value of another plate, times a number.
+#[derive(Clone, Copy, Debug)]
+struct Atom {
+    /// Its place in [`Glm::reads`].
+    read: usize,
+    /// The table that gives its element, as a place in [`Glm::groups`]; `None` at the top level.
+    group: Option<usize>,
+    factor: f64,
 }
 
-impl Column {
-    fn slice(&self, first: usize, n: usize) -> &[f64] {
-        &self.values[self.start + first..self.start + first + n]
+/// Atoms: alone, and times a column each.
+#[derive(Clone, Debug, Default)]
+struct Atoms {
+    alone: Vec<Atom>,
+    times: Vec<(Atom, Column)>,
+}
+
+impl Atoms {
+    /// All of them, those alone first.
+    fn iter(&self) -> impl Iterator<Item = &Atom> {
+        self.alone
+            .iter()
+            .chain(self.times.iter().map(|(atom, _)| atom))
+    }
+
+    fn len(&self) -> usize {
+        self.alone.len() + self.times.len()
+    }
+
+    fn push(&mut self, atom: Atom, column: Option<Column>) {
+        match column {
+            None => self.alone.push(atom),
+            Some(column) => self.times.push((atom, column)),
+        }
+    }
+
+    fn partition(self, holds: impl Fn(&Atom) -> bool) -> (Atoms, Atoms) {
+        let (mut yes, mut no) = (Atoms::default(), Atoms::default());
+        (yes.alone, no.alone) = self.alone.into_iter().partition(&holds);
+        (yes.times, no.times) = self.times.into_iter().partition(|(atom, _)| holds(atom));
+        (yes, no)
     }
 }
 
-/// A value of another plate, times a column or alone.
-#[derive(Clone, Debug)]
-pub(super) struct Atom {
-    pub node: NodeId,
-    component: usize,
-    factor: f64,
-    column: Option<Column>,
+/// A constant, columns and atoms, summed up.
+#[derive(Clone, Debug, Default)]
+struct Affine {
+    constant: f64,
+    offsets: Vec<Column>,
+    /// Of the top level.
+    tops: Atoms,
+    /// Of groups in which neighbours mostly lie together.
+    runs: Atoms,
+    /// Of other groups.
+    scattered: Atoms,
 }
 
-/// The atoms of one coarser plate.
+/// An argument that is computed for each element: an affine form, plus products of two; they are places in [`Glm::affines`].
 #[derive(Clone, Debug)]
-struct Group {
-    index: Index,
-    atoms: Vec<Atom>,
-    /// The first element of each run of elements that lie in the same element of the coarser plate, where runs are long.
-    runs: Option<Vec<u32>>,
+struct Predictor {
+    sum: usize,
+    products: Vec<[usize; 2]>,
 }
 
 /// An argument of the density row.
 #[derive(Clone, Debug)]
-pub(super) enum Arg {
-    Predictor,
+enum Arg {
+    Predictor(Predictor),
     Data(Column),
     Constant(f64),
-    /// A number of the top level.
-    Top(NodeId),
+    /// A number of the top level, by its place in [`Glm::reads`].
+    Top(usize),
+}
+
+/// A node of another plate that is read, from one of its components on.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+struct Read {
+    node: NodeId,
+    component: usize,
+}
+
+/// A table from elements to elements of a coarser plate, or to numbers of one.
+#[derive(Clone, Debug)]
+struct Group {
+    index: Arc<[u32]>,
+    /// One more than the largest place in it.
+    extent: usize,
+    /// Whether it is constant on each of [`Glm::runs`].
+    sorted: bool,
 }
 
 /// A recognised term.
@@ -65,98 +119,53 @@ pub(super) struct Glm {
     pub term: usize,
     row: &'static Elementwise,
     args: SmallVec<[Arg; 4]>,
-    constant: f64,
-    offsets: Vec<Column>,
+    affines: Vec<Affine>,
+    /// How often each element counts, where that is not once.
+    weights: Option<Column>,
     groups: Vec<Group>,
-    len: usize,
-    /// The part of the sum that depends on data alone.
-    apart: f64,
+    reads: Vec<Read>,
+    /// Where each run of elements of the same sorted groups starts, and the end; empty without sorted groups.
+    runs: Vec<u32>,
+    /// Where each chunk starts, and the end: chunks are summed apart, and their sums added in this order, by any number of threads.
+    chunks: Vec<usize>,
+    /// The part of the sum that depends on data alone; `None` where it is not set apart.
+    apart: Option<f64>,
     /// Where what it reads is, in the order of [`Glm::reads`].
     pub sources: Vec<From>,
-}
-
-/// What a recognised term reads: the input and what earlier stages have stored.
-#[derive(Clone, Copy)]
-pub(super) struct Given<'a, T> {
-    pub z: &'a [T],
-    pub stores: &'a [Vec<T>],
-}
-
-impl<'a, T: Scalar> Given<'a, T> {
-    fn values(&self, from: &From, component: usize) -> &'a [T] {
-        match from {
-            From::Input { offset, len } => &self.z[offset + component * len..][..*len],
-            From::Store { store, len } => &self.stores[*store][component * len..][..*len],
-            From::Data { .. } => unreachable!("a recognised term reads what varies"),
-        }
-    }
-}
-
-/// Where the adjoints of what it reads go.
-pub(super) struct Bars<'a, T> {
-    pub gradient: &'a mut [T],
-    pub stores: &'a mut [Vec<T>],
-}
-
-impl<T: Scalar> Bars<'_, T> {
-    fn values(&mut self, from: &From, component: usize) -> &mut [T] {
-        match from {
-            From::Input { offset, len } => &mut self.gradient[offset + component * len..][..*len],
-            From::Store { store, len } => &mut self.stores[*store][component * len..][..*len],
-            From::Data { .. } => unreachable!("a recognised term reads what varies"),
-        }
-    }
-}
-
-/// The memory of a run.
-#[derive(Clone, Debug)]
-pub(super) struct Scratch<T> {
-    eta: Vec<T>,
-    columns: Vec<T>,
-    partials: Vec<T>,
-}
-
-impl<T: Scalar> Scratch<T> {
-    /// For terms of at most so many arguments.
-    pub fn new(most_args: usize) -> Scratch<T> {
-        Scratch {
-            eta: vec![T::zero(); BLOCK],
-            columns: vec![T::zero(); BLOCK * most_args],
-            partials: vec![T::zero(); BLOCK * most_args],
-        }
-    }
 }
 
 impl Glm {
     /// The coarser nodes that it reads.
     pub fn reads(&self) -> impl Iterator<Item = NodeId> + '_ {
-        let atoms = self
-            .groups
-            .iter()
-            .flat_map(|group| &group.atoms)
-            .map(|atom| atom.node);
-        atoms.chain(self.args.iter().filter_map(|arg| match arg {
-            Arg::Top(node) => Some(*node),
-            Arg::Predictor | Arg::Data(_) | Arg::Constant(_) => None,
-        }))
+        self.reads.iter().map(|read| read.node)
     }
 
     /// What it is called in reports: the density and the shape of the predictor.
     pub fn name(&self) -> String {
-        let group = |group: &Group| match (&group.index, &group.runs) {
-            (None, _) => format!("{} shared", group.atoms.len()),
-            (Some(_), Some(_)) => format!("{} by sorted group", group.atoms.len()),
-            (Some(_), None) => format!("{} by group", group.atoms.len()),
+        let count = |of: fn(&Affine) -> usize| self.affines.iter().map(of).sum::<usize>();
+        let atoms: Vec<String> = [
+            (count(|affine| affine.tops.len()), "shared"),
+            (count(|affine| affine.runs.len()), "by sorted group"),
+            (count(|affine| affine.scattered.len()), "by group"),
+        ]
+        .iter()
+        .filter(|(count, _)| *count > 0)
+        .map(|(count, what)| format!("{count} {what}"))
+        .collect();
+        let products = self
+            .args
+            .iter()
+            .any(|arg| matches!(arg, Arg::Predictor(predictor) if !predictor.products.is_empty()));
+        let shape = if products { "a bilinear" } else { "an affine" };
+        let weighted = if self.weights.is_some() {
+            "weighted "
+        } else {
+            ""
         };
-        let groups: Vec<String> = self.groups.iter().map(group).collect();
         format!(
-            "{} of an affine predictor ({})",
+            "{weighted}{} of {shape} predictor ({})",
             self.row.name,
-            groups.join(", ")
+            atoms.join(", ")
         )
-    }
-
-    pub fn most_args(&self) -> usize {
-        self.args.len()
     }
 }

@@ -1,128 +1,480 @@
 //! The pass over the columns of a recognised term.
 
+use super::Affine;
 use super::Arg;
-use super::BLOCK;
-use super::Bars;
-use super::Given;
+use super::Atom;
+use super::Atoms;
+use super::Column;
 use super::Glm;
-use super::Scratch;
+use super::Group;
+use super::Predictor;
+use super::loops;
 use crate::num::elementary::Fma;
-use crate::num::simd;
 use crate::num::simd::Task;
+use crate::num::sums::sum;
+use crate::tape::elementwise::LaneArray;
 use crate::tape::elementwise::Lanes;
+use crate::tape::elementwise::MOST_LANES;
+use crate::tape::elementwise::OnePassKernel;
 use crate::tape::elementwise::Scalar;
+use crate::tape::elementwise::Sums;
+use crate::tape::program::From;
+use rayon::prelude::*;
 use smallvec::SmallVec;
+use std::ops::Range;
+
+/// What a recognised term reads: the input and what earlier stages have stored.
+#[derive(Clone, Copy)]
+pub(in crate::tape) struct Given<'a, T> {
+    pub z: &'a [T],
+    pub stores: &'a [Vec<T>],
+}
+
+impl<'a, T> Given<'a, T> {
+    /// The values of a node, from one of its components on.
+    fn values(&self, from: &From, component: usize) -> &'a [T] {
+        match from {
+            From::Input { offset, len } => &self.z[offset + component * len..],
+            From::Store { store, len } => &self.stores[*store][component * len..],
+            From::Data { .. } => unreachable!("a recognised term reads what varies"),
+        }
+    }
+}
+
+/// Where the adjoints of what it reads go.
+pub(in crate::tape) struct Bars<'a, T> {
+    pub gradient: &'a mut [T],
+    pub stores: &'a mut [Vec<T>],
+}
+
+impl<T> Bars<'_, T> {
+    fn values(&mut self, from: &From, component: usize) -> &mut [T] {
+        match from {
+            From::Input { offset, len } => &mut self.gradient[offset + component * len..],
+            From::Store { store, len } => &mut self.stores[*store][component * len..],
+            From::Data { .. } => unreachable!("a recognised term reads what varies"),
+        }
+    }
+}
+
+/// The memory of the runs of one recognised term.
+#[derive(Clone, Debug)]
+pub(in crate::tape) struct Scratch<T> {
+    block: Buffers<T>,
+    /// For each chunk of rows its sums at each vector of parameters.
+    pub(super) chunks: Vec<Chunk<T>>,
+    draws: usize,
+}
+
+/// The memory of one block.
+#[derive(Clone, Debug)]
+pub(super) struct Buffers<T> {
+    /// The affine forms, then the arguments of the density.
+    pub values: Vec<LaneArray<T>>,
+    /// Their adjoints.
+    slopes: Vec<LaneArray<T>>,
+    work: Vec<LaneArray<T>>,
+    /// The partial derivatives by each argument, one after the other.
+    partials: Vec<T>,
+}
+
+/// The sums of one chunk.
+#[derive(Clone, Debug)]
+pub(super) struct Chunk<T> {
+    rows: Range<usize>,
+    /// The runs that it touches.
+    pub runs: Range<usize>,
+    value: T,
+    /// The sums of numbers of the top level, in the order of [`Glm::tops`].
+    pub tops: Vec<T>,
+    /// For each run the sums of the atoms of sorted groups, in the order of [`Glm::of_runs`].
+    pub by_run: Vec<T>,
+    /// For each atom of another group a sum for each place.
+    scattered: Vec<Vec<T>>,
+}
+
+impl<T: Scalar> Buffers<T> {
+    pub fn new(glm: &Glm) -> Buffers<T> {
+        let lanes = |of: usize| vec![[T::zero(); MOST_LANES]; of];
+        let forms = glm.affines.len() + glm.args.len();
+        Buffers {
+            values: lanes(forms),
+            slopes: lanes(forms),
+            work: lanes(glm.args.len() + 2),
+            partials: vec![T::zero(); glm.args.len() * MOST_LANES],
+        }
+    }
+}
+
+impl<T: Scalar> Scratch<T> {
+    /// Memory for so many vectors of parameters.
+    pub fn new(glm: &Glm, draws: usize) -> Scratch<T> {
+        let chunks = glm.chunks.windows(2).flat_map(|bounds| {
+            let rows = bounds[0]..bounds[1];
+            let runs = glm.runs_of(&rows);
+            let chunk = Chunk {
+                value: T::zero(),
+                tops: vec![T::zero(); glm.tops().count()],
+                by_run: vec![T::zero(); runs.len() * glm.of_runs().count()],
+                scattered: (glm.scattered())
+                    .map(|atom| vec![T::zero(); glm.group(atom).extent])
+                    .collect(),
+                rows,
+                runs,
+            };
+            vec![chunk; draws]
+        });
+        Scratch {
+            block: Buffers::new(glm),
+            chunks: chunks.collect(),
+            draws,
+        }
+    }
+
+    /// The chunks at one vector of parameters.
+    fn of(&self, draw: usize) -> impl Iterator<Item = &Chunk<T>> {
+        self.chunks.iter().skip(draw).step_by(self.draws)
+    }
+}
 
 impl Glm {
-    /// The term's value; with `bars`, adds the adjoints of what it reads.
+    /// Sums the term up at each vector of parameters, with `derivatives` the adjoints of what it reads too.
     pub(in crate::tape) fn run<T: Scalar>(
         &self,
-        given: Given<'_, T>,
-        mut bars: Option<Bars<'_, T>>,
+        given: &[Given<'_, T>],
+        derivatives: bool,
         scratch: &mut Scratch<T>,
-    ) -> T {
-        let mut total = T::of(self.apart);
-        for first in (0..self.len).step_by(BLOCK) {
-            let n = BLOCK.min(self.len - first);
-            let block = Block {
-                glm: self,
-                first,
-                n,
-            };
-            simd::run(Predict {
-                block,
-                given,
-                eta: &mut scratch.eta[..n],
-            });
-            total += self.density(block, given, scratch);
-            if let Some(bars) = &mut bars {
-                simd::run(Collect {
-                    block,
-                    bars,
-                    partials: &scratch.partials[..self.args.len() * n],
-                });
+    ) {
+        let Scratch { block, chunks, .. } = scratch;
+        if chunks.len() > given.len() && rayon::current_num_threads() > 1 {
+            chunks.par_chunks_exact_mut(given.len()).for_each_init(
+                || Buffers::new(self),
+                |block, chunks| self.chunk(given, derivatives, chunks, block, |_, _| ()),
+            );
+        } else {
+            for chunks in chunks.chunks_exact_mut(given.len()) {
+                self.chunk(given, derivatives, chunks, block, |_, _| ());
             }
         }
-        total
     }
 
-    /// The sum of the densities of a block, without what depends on data alone, and their partial derivatives.
+    /// [`Glm::run`] at one vector of parameters, and what it hands on.
+    pub(in crate::tape) fn run_one<T: Scalar>(
+        &self,
+        given: Given<'_, T>,
+        scratch: &mut Scratch<T>,
+        bars: &mut Bars<'_, T>,
+    ) -> T {
+        let Scratch {
+            block,
+            chunks,
+            draws,
+        } = scratch;
+        for chunk in chunks.iter_mut().step_by(*draws) {
+            self.chunk(
+                &[given],
+                true,
+                std::slice::from_mut(chunk),
+                block,
+                |_, _| (),
+            );
+        }
+        self.hand_on(scratch, 0, bars);
+        self.total(scratch, 0)
+    }
+
+    /// The term's value at a vector of parameters, from the sums of its chunks.
+    pub(in crate::tape) fn total<T: Scalar>(&self, scratch: &Scratch<T>, draw: usize) -> T {
+        let apart = T::of(self.apart.unwrap_or_default());
+        scratch.of(draw).fold(apart, |sum, chunk| sum + chunk.value)
+    }
+
+    /// Goes through the blocks of a chunk, each at every vector of parameters, and calls `then` after each.
+    pub(super) fn chunk<'a, T: Scalar>(
+        &'a self,
+        given: &[Given<'a, T>],
+        derivatives: bool,
+        chunks: &mut [Chunk<T>],
+        buffers: &mut Buffers<T>,
+        mut then: impl FnMut(Block<'a, T>, &Buffers<T>),
+    ) {
+        for chunk in chunks.iter_mut() {
+            chunk.value = T::zero();
+            chunk.tops.fill(T::zero());
+            chunk.by_run.fill(T::zero());
+            for sums in &mut chunk.scattered {
+                sums.fill(T::zero());
+            }
+        }
+        let (rows, mut run) = (chunks[0].rows.clone(), chunks[0].runs.start);
+        for first in rows.clone().step_by(MOST_LANES) {
+            let end = rows.end.min(first + MOST_LANES);
+            while (self.runs.get(run + 1)).is_some_and(|next| *next as usize <= first) {
+                run += 1;
+            }
+            for (given, chunk) in given.iter().zip(chunks.iter_mut()) {
+                let block = Block {
+                    glm: self,
+                    given: *given,
+                    first,
+                    n: end - first,
+                    run,
+                };
+                T::run(Predict {
+                    block,
+                    values: &mut buffers.values,
+                });
+                chunk.value += self.density(block, &mut chunk.tops, buffers);
+                if derivatives {
+                    T::run(Collect {
+                        block,
+                        chunk,
+                        buffers,
+                    });
+                }
+                then(block, buffers);
+            }
+        }
+    }
+
+    /// The sum of the densities of a block without what depends on data alone; writes the partial derivatives by the
+    /// predictors, and adds those by numbers of the top level.
     fn density<T: Scalar>(
         &self,
-        block: Block<'_>,
-        given: Given<'_, T>,
-        scratch: &mut Scratch<T>,
+        block: Block<'_, T>,
+        tops: &mut [T],
+        buffers: &mut Buffers<T>,
     ) -> T {
-        let n = block.n;
-        for (arg, lanes) in self
-            .args
-            .iter()
-            .zip(scratch.columns.chunks_exact_mut(BLOCK))
-        {
-            if let Arg::Data(column) = arg {
-                for (lane, x) in lanes.iter_mut().zip(column.slice(block.first, n)) {
-                    *lane = T::of(*x);
+        let (n, own) = (block.n, self.affines.len());
+        let (affines, memory) = buffers.values.split_at_mut(own);
+        let slopes = &mut buffers.slopes[own..];
+        let args: SmallVec<[Lanes<'_, T>; 4]> = (self.args.iter().enumerate())
+            .zip(memory)
+            .map(|((k, arg), memory)| match arg {
+                Arg::Predictor(predictor) if predictor.products.is_empty() => {
+                    Lanes::Each(&affines[predictor.sum])
                 }
-            }
-        }
-        let mut tops = self.sources[self.sources.len() - self.tops()..].iter();
-        let lanes: SmallVec<[Lanes<'_, T>; 4]> = self
-            .args
-            .iter()
-            .zip(scratch.columns.chunks_exact(BLOCK))
-            .map(|(arg, column)| match arg {
-                Arg::Predictor => Lanes::Each(&scratch.eta[..n]),
-                Arg::Data(_) => Lanes::Each(&column[..n]),
-                Arg::Constant(value) => Lanes::Same(T::of(*value)),
-                Arg::Top(_) => {
-                    let from = tops
-                        .next()
-                        .expect("a source for each number of the top level");
-                    Lanes::Same(given.values(from, 0)[0])
+                Arg::Predictor(_) => Lanes::Each(memory),
+                Arg::Data(column) => {
+                    Lanes::Each(T::data(column.from(block.first, MOST_LANES), memory))
                 }
+                Arg::Constant(value) if self.shares(k) => Lanes::Same(T::of(*value)),
+                Arg::Constant(value) => {
+                    memory.fill(T::of(*value));
+                    Lanes::Each(memory)
+                }
+                Arg::Top(read) => Lanes::Same(block.values(*read)[0]),
             })
             .collect();
-        (T::kernel(self.row).one_pass)(&lanes, &mut scratch.partials[..self.args.len() * n])
+        let first_arg = tops.len() - self.top_args().count();
+        let tops = &mut tops[first_arg..];
+        if let Some(kernel) = self.one_pass::<T>() {
+            let mut shared: SmallVec<[T; 4]> = SmallVec::from_elem(T::zero(), args.len());
+            let value = (kernel.run)(
+                &args,
+                Sums {
+                    n,
+                    slope: &mut slopes[kernel.by],
+                    shared: &mut shared,
+                    work: &mut buffers.work,
+                },
+            );
+            for (top, k) in tops.iter_mut().zip(self.top_args()) {
+                *top += shared[k];
+            }
+            return value;
+        }
+        let kernel = T::kernel(self.row);
+        let args: SmallVec<[Lanes<'_, T>; 4]> = (args.into_iter())
+            .map(|lanes| match lanes {
+                Lanes::Each(values) => Lanes::Each(&values[..n]),
+                Lanes::Same(_) => lanes,
+            })
+            .collect();
+        let [y, ones, ..] = buffers.work.as_mut_slice() else {
+            unreachable!("there is memory for each argument and two more")
+        };
+        let (y, partials) = (&mut y[..n], &mut buffers.partials[..args.len() * n]);
+        ones.fill(T::one());
+        (kernel.forward)(&args, y);
+        (kernel.backward)(&args, y, &ones[..n], partials);
+        if let Some(weights) = &self.weights {
+            let weights = weights.slice(block.first, n);
+            loops::weigh(y, weights);
+            for partials in partials.chunks_exact_mut(n) {
+                loops::weigh(partials, weights);
+            }
+        }
+        for ((partials, slopes), arg) in (partials.chunks_exact(n)).zip(slopes).zip(&self.args) {
+            if let Arg::Predictor(_) = arg {
+                slopes[..n].copy_from_slice(partials);
+            }
+        }
+        for (top, k) in tops.iter_mut().zip(self.top_args()) {
+            *top += partials[k * n..][..n]
+                .iter()
+                .fold(T::zero(), |sum, partial| sum + *partial);
+        }
+        y.iter().fold(T::zero(), |sum, y| sum + *y)
     }
 
-    fn tops(&self) -> usize {
-        self.args
+    /// The loop that runs for it, where its arguments are as the loop wants them.
+    pub(super) fn one_pass<T: Scalar>(&self) -> Option<&'static OnePassKernel<T>> {
+        self.apart?;
+        T::kernel(self.row).one_pass.as_ref()
+    }
+
+    /// Whether the loop wants argument `k` once, not lane by lane.
+    pub(super) fn shares(&self, k: usize) -> bool {
+        let kernel = self.row.plain.one_pass.as_ref();
+        kernel.is_some_and(|kernel| kernel.shared >> k & 1 == 1)
+    }
+
+    /// Adds the sums at a vector of parameters to the adjoints of what was read.
+    pub(in crate::tape) fn hand_on<T: Scalar>(
+        &self,
+        scratch: &Scratch<T>,
+        draw: usize,
+        bars: &mut Bars<'_, T>,
+    ) {
+        for chunk in scratch.of(draw) {
+            self.hand_on_chunk(chunk, bars);
+        }
+    }
+
+    fn hand_on_chunk<T: Scalar>(&self, chunk: &Chunk<T>, bars: &mut Bars<'_, T>) {
+        for ((read, factor), sum) in self.tops().zip(&chunk.tops) {
+            self.bars(bars, read)[0] += *sum * T::of(factor);
+        }
+        for (atom, sums) in self.scattered().zip(&chunk.scattered) {
+            for (bar, sum) in self.bars(bars, atom.read).iter_mut().zip(sums) {
+                *bar += *sum;
+            }
+        }
+        let each = self.of_runs().count();
+        for (k, atom) in self.of_runs().enumerate() {
+            let (bars, index) = (self.bars(bars, atom.read), &self.group(atom).index);
+            let starts = &self.runs[chunk.runs.clone()];
+            for (start, sums) in starts.iter().zip(chunk.by_run.chunks_exact(each)) {
+                bars[index[*start as usize] as usize] += sums[k] * T::of(atom.factor);
+            }
+        }
+    }
+
+    pub(super) fn bars<'b, T>(&self, bars: &'b mut Bars<'_, T>, read: usize) -> &'b mut [T] {
+        bars.values(&self.sources[read], self.reads[read].component)
+    }
+
+    /// The numbers of the top level that it reads, with their factors: those of affine forms, then arguments of the density.
+    pub(super) fn tops(&self) -> impl Iterator<Item = (usize, f64)> + '_ {
+        let atoms = self.affines.iter().flat_map(|affine| affine.tops.iter());
+        let args = self.args.iter().filter_map(|arg| match arg {
+            Arg::Top(read) => Some((*read, 1.0)),
+            Arg::Predictor(_) | Arg::Data(_) | Arg::Constant(_) => None,
+        });
+        atoms.map(|atom| (atom.read, atom.factor)).chain(args)
+    }
+
+    /// The arguments of the density that are numbers of the top level.
+    pub(super) fn top_args(&self) -> impl Iterator<Item = usize> + '_ {
+        let args = self.args.iter().enumerate();
+        args.filter_map(|(k, arg)| matches!(arg, Arg::Top(_)).then_some(k))
+    }
+
+    pub(super) fn of_runs(&self) -> impl Iterator<Item = &Atom> {
+        self.affines.iter().flat_map(|affine| affine.runs.iter())
+    }
+
+    fn scattered(&self) -> impl Iterator<Item = &Atom> {
+        self.affines
             .iter()
-            .filter(|arg| matches!(arg, Arg::Top(_)))
-            .count()
+            .flat_map(|affine| affine.scattered.iter())
+    }
+
+    /// What an atom or argument reads.
+    #[inline(always)]
+    pub(super) fn values<'a, T>(&self, given: Given<'a, T>, read: usize) -> &'a [T] {
+        given.values(&self.sources[read], self.reads[read].component)
+    }
+
+    /// The element of a sorted group in a run.
+    #[inline(always)]
+    pub(super) fn element(&self, atom: &Atom, run: usize) -> usize {
+        self.group(atom).index[self.runs[run] as usize] as usize
+    }
+
+    /// The group of an atom that is not of the top level.
+    fn group(&self, atom: &Atom) -> &Group {
+        &self.groups[atom.group.expect("an atom of another plate has a group")]
+    }
+
+    /// The runs that lie in these rows, whole or in part.
+    fn runs_of(&self, rows: &Range<usize>) -> Range<usize> {
+        if self.runs.is_empty() || rows.is_empty() {
+            return 0..0;
+        }
+        let before = |row: usize| self.runs.partition_point(|start| (*start as usize) < row);
+        let first = self
+            .runs
+            .partition_point(|start| *start as usize <= rows.start)
+            - 1;
+        first..before(rows.end)
     }
 }
 
-/// Elements `first .. first + n` of a recognised term.
+/// Some elements of a recognised term.
 #[derive(Clone, Copy)]
-struct Block<'a> {
-    glm: &'a Glm,
-    first: usize,
-    n: usize,
+pub(super) struct Block<'a, T> {
+    pub glm: &'a Glm,
+    given: Given<'a, T>,
+    pub first: usize,
+    pub n: usize,
+    /// The run of the first element.
+    run: usize,
 }
 
-impl Block<'_> {
-    /// The parts of the block that lie in one element of a group's plate each: that element, the first and the end, counted from the block's first.
+/// Elements of a block that lie in one run, counted from the block's first.
+pub(super) struct Piece {
+    pub run: usize,
+    pub lanes: Range<usize>,
+}
+
+impl<'a, T: Scalar> Block<'a, T> {
     #[inline(always)]
-    fn runs<'g>(
-        self,
-        index: &'g [u32],
-        runs: &'g [u32],
-    ) -> impl Iterator<Item = (usize, usize, usize)> + 'g {
+    pub fn values(self, read: usize) -> &'a [T] {
+        self.glm.values(self.given, read)
+    }
+
+    /// Some lanes of a column.
+    #[inline(always)]
+    pub fn column<'c>(self, column: &'c Column, lanes: &Range<usize>) -> &'c [f64] {
+        column.slice(self.first + lanes.start, lanes.len())
+    }
+
+    #[inline(always)]
+    pub fn pieces(self) -> impl Iterator<Item = Piece> {
         let (first, end) = (self.first, self.first + self.n);
-        let at = runs.partition_point(|start| *start as usize <= first) - 1;
-        runs[at..].windows(2).map_while(move |run| {
+        let runs = self.glm.runs[self.run..].windows(2).enumerate();
+        runs.map_while(move |(k, run)| {
             let (from, to) = ((run[0] as usize).max(first), (run[1] as usize).min(end));
-            (from < end).then(|| (index[from] as usize, from - first, to - first))
+            (from < end).then(|| Piece {
+                run: self.run + k,
+                lanes: from - first..to - first,
+            })
         })
     }
+
+    /// The places of an atom that is not of a sorted group.
+    #[inline(always)]
+    fn index(self, atom: &Atom) -> &'a [u32] {
+        &self.glm.group(atom).index[self.first..][..self.n]
+    }
 }
 
-/// Writes the predictor of a block.
+/// Writes the affine forms and the predictors of a block.
 struct Predict<'a, T> {
-    block: Block<'a>,
-    given: Given<'a, T>,
-    eta: &'a mut [T],
+    block: Block<'a, T>,
+    values: &'a mut [LaneArray<T>],
 }
 
 impl<T: Scalar> Task for Predict<'_, T> {
@@ -130,153 +482,171 @@ impl<T: Scalar> Task for Predict<'_, T> {
 
     #[inline(always)]
     fn run<F: Fma>(self) {
-        let Predict { block, given, eta } = self;
-        let (glm, first, n) = (block.glm, block.first, block.n);
-        eta.fill(T::of(glm.constant));
-        for column in &glm.offsets {
-            add_scaled(eta, T::one(), column.slice(first, n));
+        let Predict { block, values } = self;
+        let (glm, n) = (block.glm, block.n);
+        let (forms, args) = values.split_at_mut(glm.affines.len());
+        for (affine, out) in glm.affines.iter().zip(&mut *forms) {
+            predict::<T, F>(block, affine, &mut out[..n]);
         }
-        let mut sources = glm.sources.iter();
-        for group in &glm.groups {
-            for (atom, from) in group.atoms.iter().zip(&mut sources) {
-                let values = given.values(from, atom.component);
-                let factor = T::of(atom.factor);
-                let column = atom.column.as_ref().map(|column| column.slice(first, n));
-                match (&group.index, &group.runs, column) {
-                    (None, _, None) => add_one(eta, values[0] * factor),
-                    (None, _, Some(x)) => add_scaled(eta, values[0] * factor, x),
-                    (Some(index), Some(runs), None) => {
-                        for (element, from, to) in block.runs(index, runs) {
-                            add_one(&mut eta[from..to], values[element] * factor);
-                        }
-                    }
-                    (Some(index), Some(runs), Some(x)) => {
-                        for (element, from, to) in block.runs(index, runs) {
-                            add_scaled(&mut eta[from..to], values[element] * factor, &x[from..to]);
-                        }
-                    }
-                    (Some(index), None, None) => {
-                        for (eta, element) in eta.iter_mut().zip(&index[first..]) {
-                            *eta += values[*element as usize] * factor;
-                        }
-                    }
-                    (Some(index), None, Some(x)) => {
-                        for ((eta, element), x) in eta.iter_mut().zip(&index[first..]).zip(x) {
-                            *eta += values[*element as usize] * factor * T::of(*x);
-                        }
-                    }
+        for (arg, out) in glm.args.iter().zip(args) {
+            if let Arg::Predictor(Predictor { sum, products }) = arg
+                && !products.is_empty()
+            {
+                let out = &mut out[..n];
+                out.copy_from_slice(&forms[*sum][..n]);
+                for [a, b] in products {
+                    let [a, b] = [a, b].map(|form| &forms[*form][..n]);
+                    loops::add_product(out, a, b);
                 }
             }
         }
     }
 }
 
-/// Adds the adjoints of what a block reads.
-struct Collect<'a, 'b, T> {
-    block: Block<'a>,
-    bars: &'a mut Bars<'b, T>,
-    partials: &'a [T],
+#[inline(always)]
+fn predict<'a, T: Scalar, F: Fma>(block: Block<'a, T>, affine: &'a Affine, out: &mut [T]) {
+    let all = 0..block.n;
+    let constant = T::of(affine.constant);
+    add_atoms::<T, F, true>(block, &affine.tops, constant, |_| 0, &all, out);
+    for columns in affine.offsets.chunks(loops::AT_ONCE) {
+        loops::add_columns::<T, F, _, false>(out, T::zero(), columns, |column| {
+            (T::one(), block.column(column, &all))
+        });
+    }
+    if affine.runs.len() > 0 {
+        for Piece { run, lanes } in block.pieces() {
+            let element = |atom: &Atom| block.glm.element(atom, run);
+            let out = &mut out[lanes.clone()];
+            add_atoms::<T, F, false>(block, &affine.runs, T::zero(), element, &lanes, out);
+        }
+    }
+    for atom in &affine.scattered.alone {
+        let (values, index) = (block.values(atom.read), block.index(atom));
+        loops::gather::<T, F>(out, values, index, atom.factor, None);
+    }
+    for (atom, column) in &affine.scattered.times {
+        let (values, index) = (block.values(atom.read), block.index(atom));
+        let column = Some(block.column(column, &all));
+        loops::gather::<T, F>(out, values, index, atom.factor, column);
+    }
 }
 
-impl<T: Scalar> Task for Collect<'_, '_, T> {
+/// Adds atoms, whose values are the same in all lanes, and a number; sets the lanes to that with `SET`.
+#[inline(always)]
+fn add_atoms<'a, T: Scalar, F: Fma, const SET: bool>(
+    block: Block<'a, T>,
+    atoms: &'a Atoms,
+    constant: T,
+    element: impl Fn(&Atom) -> usize,
+    lanes: &Range<usize>,
+    out: &mut [T],
+) {
+    let value = |atom: &Atom| block.values(atom.read)[element(atom)] * T::of(atom.factor);
+    let base = (atoms.alone.iter()).fold(constant, |base, atom| base + value(atom));
+    let term = |(atom, column): &'a (Atom, Column)| (value(atom), block.column(column, lanes));
+    let (first, rest) = atoms.times.split_at(atoms.times.len().min(loops::AT_ONCE));
+    loops::add_columns::<T, F, _, SET>(out, base, first, term);
+    for more in rest.chunks(loops::AT_ONCE) {
+        loops::add_columns::<T, F, _, false>(out, T::zero(), more, term);
+    }
+}
+
+/// Adds up the adjoints of what a block reads.
+struct Collect<'a, T> {
+    block: Block<'a, T>,
+    chunk: &'a mut Chunk<T>,
+    buffers: &'a mut Buffers<T>,
+}
+
+impl<T: Scalar> Task for Collect<'_, T> {
     type Output = ();
 
     #[inline(always)]
     fn run<F: Fma>(self) {
         let Collect {
             block,
-            bars,
-            partials,
+            chunk,
+            buffers,
         } = self;
-        let (glm, first, n) = (block.glm, block.first, block.n);
-        let mut sources = glm.sources.iter();
-        let predictor = glm
-            .args
-            .iter()
-            .position(|arg| matches!(arg, Arg::Predictor));
-        let slope = &partials[predictor.unwrap_or_default() * n..][..n];
-        for group in &glm.groups {
-            for (atom, from) in group.atoms.iter().zip(&mut sources) {
-                let bars = bars.values(from, atom.component);
-                let factor = T::of(atom.factor);
-                let column = atom.column.as_ref().map(|column| column.slice(first, n));
-                match (&group.index, &group.runs, column) {
-                    (None, _, None) => bars[0] += sum(slope) * factor,
-                    (None, _, Some(x)) => bars[0] += dot(slope, x) * factor,
-                    (Some(index), Some(runs), None) => {
-                        for (element, from, to) in block.runs(index, runs) {
-                            bars[element] += sum(&slope[from..to]) * factor;
-                        }
-                    }
-                    (Some(index), Some(runs), Some(x)) => {
-                        for (element, from, to) in block.runs(index, runs) {
-                            bars[element] += dot(&slope[from..to], &x[from..to]) * factor;
-                        }
-                    }
-                    (Some(index), None, None) => {
-                        for (slope, element) in slope.iter().zip(&index[first..]) {
-                            bars[*element as usize] += *slope * factor;
-                        }
-                    }
-                    (Some(index), None, Some(x)) => {
-                        for ((slope, element), x) in slope.iter().zip(&index[first..]).zip(x) {
-                            bars[*element as usize] += *slope * factor * T::of(*x);
-                        }
-                    }
+        let (glm, n) = (block.glm, block.n);
+        let (own, slopes) = (buffers.slopes).split_at_mut(glm.affines.len());
+        let mut place = Place::default();
+        for (arg, slope) in glm.args.iter().zip(slopes) {
+            let (Arg::Predictor(Predictor { sum, products }), slope) = (arg, &slope[..n]) else {
+                continue;
+            };
+            collect::<T, F>(block, &glm.affines[*sum], slope, chunk, &mut place);
+            for [a, b] in products {
+                for (form, other) in [(*a, *b), (*b, *a)] {
+                    let out = &mut own[form][..n];
+                    out.fill(T::zero());
+                    loops::add_product(out, slope, &buffers.values[other][..n]);
+                    collect::<T, F>(block, &glm.affines[form], out, chunk, &mut place);
                 }
             }
         }
-        for (arg, partial) in glm.args.iter().zip(partials.chunks_exact(n)) {
-            if let (Arg::Top(_), Some(from)) = (
-                arg,
-                matches!(arg, Arg::Top(_)).then(|| sources.next()).flatten(),
-            ) {
-                bars.values(from, 0)[0] += sum(partial);
-            }
+    }
+}
+
+/// How many atoms of each kind come before those of an affine form.
+#[derive(Default)]
+struct Place {
+    tops: usize,
+    runs: usize,
+    scattered: usize,
+}
+
+/// Adds the sums of one affine form. The forms are visited in the order of [`Glm::affines`].
+#[inline(always)]
+fn collect<'a, T: Scalar, F: Fma>(
+    block: Block<'a, T>,
+    affine: &'a Affine,
+    slope: &[T],
+    chunk: &mut Chunk<T>,
+    place: &mut Place,
+) {
+    let all = 0..block.n;
+    let tops = &mut chunk.tops[place.tops..][..affine.tops.len()];
+    add_sums::<T, F>(block, &affine.tops, &all, slope, tops);
+    place.tops += affine.tops.len();
+    if affine.runs.len() > 0 {
+        let each = chunk.by_run.len() / chunk.runs.len();
+        for Piece { run, lanes } in block.pieces() {
+            let at = (run - chunk.runs.start) * each + place.runs;
+            let sums = &mut chunk.by_run[at..][..affine.runs.len()];
+            add_sums::<T, F>(block, &affine.runs, &lanes, &slope[lanes.clone()], sums);
+        }
+        place.runs += affine.runs.len();
+    }
+    let mut scattered = chunk.scattered[place.scattered..].iter_mut();
+    for (atom, sums) in affine.scattered.alone.iter().zip(&mut scattered) {
+        loops::scatter::<T, F>(slope, sums, block.index(atom), atom.factor, None);
+    }
+    for ((atom, column), sums) in affine.scattered.times.iter().zip(&mut scattered) {
+        let column = Some(block.column(column, &all));
+        loops::scatter::<T, F>(slope, sums, block.index(atom), atom.factor, column);
+    }
+    place.scattered += affine.scattered.len();
+}
+
+/// Adds the sums of atoms whose values are the same in all lanes.
+#[inline(always)]
+pub(super) fn add_sums<'a, T: Scalar, F: Fma>(
+    block: Block<'a, T>,
+    atoms: &'a Atoms,
+    lanes: &Range<usize>,
+    slope: &[T],
+    sums: &mut [T],
+) {
+    let (alone, times) = sums.split_at_mut(atoms.alone.len());
+    if !alone.is_empty() {
+        let total = sum::<T, F>(slope);
+        for sum in alone {
+            *sum += total;
         }
     }
-}
-
-#[inline(always)]
-fn add_one<T: Scalar>(out: &mut [T], value: T) {
-    for out in out {
-        *out += value;
+    let column = |(_, column): &'a (Atom, Column)| block.column(column, lanes);
+    for (some, sums) in (atoms.times.chunks(loops::AT_ONCE)).zip(times.chunks_mut(loops::AT_ONCE)) {
+        loops::add_dots::<T, F, _>(slope, some, column, sums);
     }
-}
-
-#[inline(always)]
-fn add_scaled<T: Scalar>(out: &mut [T], factor: T, x: &[f64]) {
-    for (out, x) in out.iter_mut().zip(x) {
-        *out += factor * T::of(*x);
-    }
-}
-
-/// Sums in eight lanes, so that the order is the same on every instruction set.
-const LANES: usize = 8;
-
-#[inline(always)]
-fn sum<T: Scalar>(values: &[T]) -> T {
-    let mut lanes = [T::zero(); LANES];
-    let chunks = values.chunks_exact(LANES);
-    let rest = chunks.remainder().iter().fold(T::zero(), |sum, v| sum + *v);
-    for chunk in chunks {
-        for (lane, v) in lanes.iter_mut().zip(chunk) {
-            *lane += *v;
-        }
-    }
-    lanes.iter().fold(rest, |sum, lane| sum + *lane)
-}
-
-#[inline(always)]
-fn dot<T: Scalar>(values: &[T], x: &[f64]) -> T {
-    let mut lanes = [T::zero(); LANES];
-    let (chunks, xs) = (values.chunks_exact(LANES), x.chunks_exact(LANES));
-    let rest = (chunks.remainder().iter().zip(xs.remainder()))
-        .fold(T::zero(), |sum, (v, x)| sum + *v * T::of(*x));
-    for (chunk, x) in chunks.zip(xs) {
-        for ((lane, v), x) in lanes.iter_mut().zip(chunk).zip(x) {
-            *lane += *v * T::of(*x);
-        }
-    }
-    lanes.iter().fold(rest, |sum, lane| sum + *lane)
 }

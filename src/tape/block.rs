@@ -1,0 +1,556 @@
+//! The sweeps over one block of a stage: its instructions forward, and backward in reverse order.
+
+use super::Reduce;
+use super::elementwise::Bar;
+use super::elementwise::Lanes;
+use super::elementwise::MOST_ARGS;
+use super::elementwise::Scalar;
+use super::elementwise::Seed;
+use super::lanes;
+use super::program::Arg;
+use super::program::ArgBar;
+use super::program::Chunk;
+use super::program::Export;
+use super::program::From;
+use super::program::Home;
+use super::program::Instr;
+use super::program::Operand;
+use super::program::OwnBar;
+use super::program::Reach;
+use super::program::Slot;
+use super::program::Source;
+use super::program::Stage;
+use smallvec::SmallVec;
+use std::cell::Cell;
+use std::ops::Range;
+
+/// Elements of one block: the first, and how many.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Block {
+    pub first: usize,
+    pub n: usize,
+}
+
+impl Stage {
+    /// The numbers of a slot in a block of `n` elements, component by component.
+    pub(super) fn range(&self, slot: Slot, n: usize) -> Range<usize> {
+        let start = slot.start * self.block;
+        start..start + slot.width * n
+    }
+
+    /// Component `k` of a slot, or, of a slot of one component, that one.
+    fn component(&self, slot: Slot, n: usize, k: usize) -> Range<usize> {
+        let start = slot.start * self.block + if slot.width == 1 { 0 } else { k * n };
+        start..start + n
+    }
+}
+
+impl Chunk {
+    /// Its blocks.
+    pub(super) fn blocks(&self, block: usize) -> impl Iterator<Item = Block> + use<> {
+        let Range { start, end } = self.elements;
+        (start..end).step_by(block).map(move |first| Block {
+            first,
+            n: block.min(end - first),
+        })
+    }
+}
+
+/// What a run has worked out so far at one vector of parameters.
+#[derive(Clone, Debug)]
+pub(super) struct Draw<T> {
+    pub terms: Vec<T>,
+    pub stores: Vec<Vec<T>>,
+    pub store_bars: Vec<Vec<T>>,
+    /// For a largest or smallest value: the element that it is of.
+    pub chosen: Vec<Vec<u32>>,
+}
+
+/// The slots of a block.
+#[derive(Clone, Debug)]
+pub(super) struct Slots<T> {
+    pub values: Vec<T>,
+    pub bars: Vec<T>,
+    /// Adjoints of the arguments of an event operation.
+    pub scratch: Vec<T>,
+    /// Memory that event operations ask for.
+    pub extra: Vec<T>,
+}
+
+/// No element.
+pub(super) const NO_ELEMENT: u32 = u32::MAX;
+
+/// What a chunk has gathered at one vector of parameters.
+#[derive(Clone, Debug)]
+pub(super) struct Gathered<T> {
+    /// The share of each term of the stage.
+    pub sums: Vec<T>,
+    /// What it exports.
+    pub exports: Vec<T>,
+    /// For a largest or smallest value: the element that it is of.
+    pub chosen: Vec<u32>,
+    /// The adjoints of what it reads.
+    pub bars: Vec<T>,
+}
+
+/// A block to be run.
+pub(super) struct Sweep<'a, T> {
+    pub stage: &'a Stage,
+    pub chunk: &'a Chunk,
+    pub block: Block,
+    pub z: &'a [T],
+    pub draw: &'a Draw<T>,
+}
+
+impl<'a, T: Scalar> Sweep<'a, T> {
+    /// Fills the slots.
+    pub fn forward(&self, slots: &mut Slots<T>) {
+        let n = self.block.n;
+        for instr in &self.stage.instrs {
+            let range = self.stage.range(instr.slot(), n);
+            let (before, rest) = slots.values.split_at_mut(range.start);
+            let out = &mut rest[..range.len()];
+            match instr {
+                Instr::Fill { values, .. } => {
+                    for (lanes, value) in out.chunks_exact_mut(n).zip(values.iter()) {
+                        lanes.fill(T::of(*value));
+                    }
+                }
+                Instr::Fetch { source, .. } => {
+                    let source = &self.stage.sources[*source];
+                    if source.filled || !self.is_in_place(source) {
+                        self.fetch(source, out);
+                    }
+                }
+                Instr::Map { op, args, .. } => {
+                    for (k, range) in pieces(instr, n) {
+                        let inputs = self.inputs(args, before, k, range.len());
+                        (T::kernel(op).forward)(&inputs[..args.len()], &mut out[range]);
+                    }
+                }
+                Instr::Event { op, args, .. } => {
+                    let inputs = self.events(args, before);
+                    op.forward(&inputs, n, out, &mut slots.extra);
+                }
+            }
+        }
+    }
+
+    /// Adds the sums, and gathers what outlives the stage.
+    pub fn export(&self, slots: &Slots<T>, gathered: &mut Gathered<T>) {
+        let Block { first, n } = self.block;
+        for (sum, total) in self.stage.sums.iter().zip(&mut gathered.sums) {
+            *total += lanes::total(&slots.values[self.stage.range(sum.slot, n)]);
+        }
+        for (export, view) in self.stage.exports.iter().zip(&self.chunk.exports) {
+            let values = &slots.values[self.stage.range(export.slot, n)];
+            for (k, lanes) in values.chunks_exact(n).enumerate() {
+                match &export.reduced {
+                    None => {
+                        gathered.exports[view.at(k, first)..][..n].copy_from_slice(lanes);
+                    }
+                    Some((Reduce::Sum, None)) => {
+                        gathered.exports[view.at(k, 0)] += lanes::total(lanes);
+                    }
+                    Some((Reduce::Sum, Some(index))) => {
+                        for (value, to) in lanes.iter().zip(&index[first..]) {
+                            gathered.exports[view.at(k, *to as usize)] += *value;
+                        }
+                    }
+                    Some((how @ (Reduce::Min | Reduce::Max), index)) => {
+                        for (i, value) in lanes.iter().enumerate() {
+                            let to = index.as_ref().map_or(0, |index| index[first + i] as usize);
+                            let at = view.at(k, to);
+                            if how.prefers(*value, gathered.exports[at], gathered.chosen[at]) {
+                                gathered.exports[at] = *value;
+                                gathered.chosen[at] = (first + i) as u32;
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    /// Gathers the adjoints of what the block reads, after [`Sweep::forward`]; every term has the adjoint `seed`.
+    pub fn backward(&self, slots: &mut Slots<T>, gathered: &mut [T], seed: T) {
+        let n = self.block.n;
+        let Slots {
+            values,
+            bars,
+            scratch,
+            extra,
+        } = slots;
+        let values = values.as_slice();
+        let bars = Cell::from_mut(bars.as_mut_slice()).as_slice_of_cells();
+        let gathered = Cell::from_mut(gathered).as_slice_of_cells();
+        for sum in &self.stage.sums {
+            if let Some(home) = sum.bar {
+                for bar in self.at(bars, home) {
+                    bar.set(if home.first { seed } else { bar.get() + seed });
+                }
+            }
+        }
+        for export in &self.stage.exports {
+            if let Some(home) = export.bar {
+                self.take_back(export, home, self.at(bars, home));
+            }
+        }
+        for instr in self.stage.instrs.iter().rev() {
+            match instr {
+                Instr::Fill { .. } => {}
+                Instr::Fetch {
+                    source, bar, lent, ..
+                } => {
+                    let from = &self.stage.sources[*source];
+                    if let Some(bar) = bar
+                        && (*lent || from.filled || !self.is_in_place(from))
+                    {
+                        self.unfetch(*source, &bars[self.stage.range(*bar, n)], gathered);
+                    }
+                }
+                Instr::Map {
+                    op,
+                    args,
+                    slot,
+                    bar,
+                    ..
+                } => {
+                    if args.iter().all(|arg| arg.bar == ArgBar::None) {
+                        continue;
+                    }
+                    let y = &values[self.stage.range(*slot, n)];
+                    for (k, range) in pieces(instr, n) {
+                        let y_bar = match bar {
+                            OwnBar::None => continue,
+                            OwnBar::Terms(times) => Seed::Same(seed * T::of(*times)),
+                            OwnBar::Slot(slot) => {
+                                Seed::Cells(&bars[self.stage.range(*slot, n)][range.clone()])
+                            }
+                        };
+                        let inputs = self.inputs(args, values, k, range.len());
+                        let mut goals = [Bar::None; MOST_ARGS];
+                        for (goal, arg) in goals.iter_mut().zip(args) {
+                            *goal = self.goal(arg, bars, gathered, k, range.len());
+                        }
+                        let count = args.len();
+                        (T::kernel(op).adjoints)(
+                            &inputs[..count],
+                            &y[range],
+                            y_bar,
+                            &goals[..count],
+                        );
+                    }
+                }
+                Instr::Event {
+                    op,
+                    args,
+                    slot,
+                    bar: OwnBar::Slot(bar),
+                } => {
+                    let y = &values[self.stage.range(*slot, n)];
+                    let inputs = self.events(args, values);
+                    let (y_bar, rest) = scratch.split_at_mut(bar.width * n);
+                    for (to, from) in y_bar.iter_mut().zip(&bars[self.stage.range(*bar, n)]) {
+                        *to = from.get();
+                    }
+                    let mut outs: SmallVec<[&mut [T]; 4]> = SmallVec::new();
+                    let mut rest = rest;
+                    for input in &inputs {
+                        let (out, others) = rest.split_at_mut(input.len());
+                        out.fill(T::zero());
+                        outs.push(out);
+                        rest = others;
+                    }
+                    op.backward(&inputs, y, y_bar, n, &mut outs, extra);
+                    for (arg, partial) in args.iter().zip(&outs) {
+                        if let ArgBar::Slot(home) = arg.bar {
+                            lanes::bring(partial, self.at(bars, home), home.first);
+                        }
+                    }
+                }
+                Instr::Event {
+                    bar: OwnBar::None | OwnBar::Terms(_),
+                    ..
+                } => {}
+            }
+        }
+    }
+
+    /// The cells of a slot of adjoints.
+    fn at<'c>(&self, bars: &'c [Cell<T>], home: Home) -> &'c [Cell<T>] {
+        &bars[self.stage.range(home.slot, self.block.n)]
+    }
+
+    /// Component `k` of a source at all elements of its plate; data only where they are numbers of this type.
+    fn read(&self, source: &Source, k: usize) -> Option<&'a [T]>
+    where
+        Self: 'a,
+    {
+        let at = k * source.len;
+        match &source.from {
+            From::Input { offset, .. } => Some(&self.z[offset + at..]),
+            From::Store { store, .. } => Some(&self.draw.stores[*store][at..]),
+            From::Data { .. } => None,
+        }
+    }
+
+    /// The value of component `k` of a source at a place.
+    fn value(&self, source: &Source, k: usize, place: usize) -> T {
+        let at = k * source.len + place;
+        match &source.from {
+            From::Input { offset, .. } => self.z[offset + at],
+            From::Store { store, .. } => self.draw.stores[*store][at],
+            From::Data { values } => T::of(values[at]),
+        }
+    }
+
+    /// The one place that all elements of the block read of a source, if there is only one, and it is known at once.
+    fn place(&self, source: &Source) -> Option<usize> {
+        let Block { first, n } = self.block;
+        match &source.reach {
+            Reach::Own => None,
+            Reach::Top => Some(0),
+            Reach::Index { runs: None, .. } => None,
+            Reach::Index { index, .. } => {
+                (index[first] == index[first + n - 1]).then_some(index[first] as usize)
+            }
+        }
+    }
+
+    /// Whether elementwise instructions take a source from where it is, and bring its adjoint to where it is gathered.
+    fn is_in_place(&self, source: &Source) -> bool {
+        match (&source.reach, &source.from) {
+            (Reach::Own, From::Data { values }) => T::in_place(&values[..0]).is_some(),
+            (Reach::Own, From::Input { .. } | From::Store { .. }) | (Reach::Top, _) => true,
+            (Reach::Index { .. }, _) => !source.filled && self.place(source).is_some(),
+        }
+    }
+
+    /// The arguments of piece `k` of an elementwise instruction, of `m` lanes.
+    fn inputs<'v>(
+        &self,
+        args: &[Arg],
+        values: &'v [T],
+        k: usize,
+        m: usize,
+    ) -> [Lanes<'v, T>; MOST_ARGS]
+    where
+        'a: 'v,
+    {
+        let mut inputs = [Lanes::Same(T::default()); MOST_ARGS];
+        for (input, arg) in inputs.iter_mut().zip(args) {
+            *input = match &arg.operand {
+                Operand::Constant(values) => {
+                    Lanes::Same(T::of(values[if values.len() == 1 { 0 } else { k }]))
+                }
+                Operand::Slot(slot) => {
+                    let start = self.stage.component(*slot, self.block.n, k).start;
+                    Lanes::Each(&values[start..start + m])
+                }
+                Operand::Source { source, slot } => {
+                    let source = &self.stage.sources[*source];
+                    self.near(source, if source.width == 1 { 0 } else { k })
+                        .unwrap_or_else(|| {
+                            Lanes::Each(&values[self.stage.component(*slot, self.block.n, k)])
+                        })
+                }
+            };
+        }
+        inputs
+    }
+
+    /// Component `k` of a source from where it is, if that can be.
+    fn near(&self, source: &'a Source, k: usize) -> Option<Lanes<'a, T>> {
+        let Block { first, n } = self.block;
+        match (&source.reach, &source.from) {
+            (Reach::Own, From::Data { values }) => {
+                T::in_place(&values[k * source.len + first..][..n]).map(Lanes::Each)
+            }
+            (Reach::Own, From::Input { .. } | From::Store { .. }) => self
+                .read(source, k)
+                .map(|values| Lanes::Each(&values[first..first + n])),
+            (Reach::Top, _) => Some(Lanes::Same(self.value(source, k, 0))),
+            (Reach::Index { .. }, _) if source.filled => None,
+            (Reach::Index { .. }, _) => self
+                .place(source)
+                .map(|place| Lanes::Same(self.value(source, k, place))),
+        }
+    }
+
+    /// Where the adjoint of an argument goes, of piece `k` of `m` lanes.
+    fn goal<'c>(
+        &self,
+        arg: &Arg,
+        bars: &'c [Cell<T>],
+        gathered: &'c [Cell<T>],
+        k: usize,
+        m: usize,
+    ) -> Bar<'c, T> {
+        let to_slot = |home: Home| {
+            let range = self.stage.component(home.slot, self.block.n, k);
+            let lanes = &bars[range.start..range.start + m];
+            // All components of the value come to the one of a narrower argument.
+            if home.first && (k == 0 || home.slot.width > 1) {
+                Bar::Set(lanes)
+            } else {
+                Bar::Add(lanes)
+            }
+        };
+        let (source, home) = match (&arg.operand, arg.bar) {
+            (_, ArgBar::None) => return Bar::None,
+            (_, ArgBar::Slot(home)) => return to_slot(home),
+            (Operand::Source { source, .. }, ArgBar::Source(home)) => (*source, home),
+            (Operand::Constant(_) | Operand::Slot(_), ArgBar::Source(home)) => {
+                return to_slot(home);
+            }
+        };
+        let (from, view) = (&self.stage.sources[source], self.chunk.bars[source]);
+        let k = if from.width == 1 { 0 } else { k };
+        match (&from.reach, self.place(from)) {
+            (Reach::Own, _) => Bar::Add(&gathered[view.at(k, self.block.first)..][..m]),
+            (Reach::Top, _) => Bar::Sum(&gathered[view.at(k, 0)]),
+            (Reach::Index { .. }, Some(place)) if !from.filled => {
+                Bar::Sum(&gathered[view.at(k, place)])
+            }
+            (Reach::Index { .. }, _) => to_slot(home),
+        }
+    }
+
+    /// The arguments of an event instruction.
+    fn events<'v>(&self, args: &[Arg], values: &'v [T]) -> SmallVec<[&'v [T]; 4]> {
+        args.iter()
+            .map(|arg| match &arg.operand {
+                Operand::Slot(slot) => &values[self.stage.range(*slot, self.block.n)],
+                Operand::Constant(_) | Operand::Source { .. } => {
+                    unreachable!("the arguments of an event operation are in slots")
+                }
+            })
+            .collect()
+    }
+
+    /// Writes a source's values lane by lane.
+    fn fetch(&self, source: &Source, out: &mut [T]) {
+        let Block { first, n } = self.block;
+        for (k, lanes) in out.chunks_exact_mut(n).enumerate() {
+            match (&source.reach, self.read(source, k)) {
+                (Reach::Own, Some(values)) => lanes.copy_from_slice(&values[first..first + n]),
+                (Reach::Own, None) => {
+                    for (i, lane) in lanes.iter_mut().enumerate() {
+                        *lane = self.value(source, k, first + i);
+                    }
+                }
+                (Reach::Top, _) => lanes.fill(self.value(source, k, 0)),
+                (Reach::Index { index, runs }, _) => match runs {
+                    Some(runs) => {
+                        for (place, range) in self.block.runs(index, runs) {
+                            lanes::fill(&mut lanes[range], self.value(source, k, place));
+                        }
+                    }
+                    None => {
+                        for (lane, place) in lanes.iter_mut().zip(&index[first..]) {
+                            *lane = self.value(source, k, *place as usize);
+                        }
+                    }
+                },
+            }
+        }
+    }
+
+    /// The adjoint of [`Sweep::fetch`].
+    fn unfetch(&self, source: usize, y_bar: &[Cell<T>], gathered: &[Cell<T>]) {
+        let Block { first, n } = self.block;
+        let view = self.chunk.bars[source];
+        let add = |at: usize, value: T| gathered[at].set(gathered[at].get() + value);
+        for (k, lanes) in y_bar.chunks_exact(n).enumerate() {
+            match &self.stage.sources[source].reach {
+                Reach::Own => {
+                    for (i, bar) in lanes.iter().enumerate() {
+                        add(view.at(k, first + i), bar.get());
+                    }
+                }
+                Reach::Top => add(view.at(k, 0), lanes::total_of_cells(lanes)),
+                Reach::Index {
+                    index,
+                    runs: Some(runs),
+                } => {
+                    for (place, range) in self.block.runs(index, runs) {
+                        add(view.at(k, place), lanes::total_of_cells(&lanes[range]));
+                    }
+                }
+                Reach::Index { index, runs: None } => {
+                    for (bar, place) in lanes.iter().zip(&index[first..]) {
+                        add(view.at(k, *place as usize), bar.get());
+                    }
+                }
+            }
+        }
+    }
+
+    /// Brings the adjoint of what a stage made for others back to its slot.
+    fn take_back(&self, export: &Export, home: Home, bars: &[Cell<T>]) {
+        let Block { first, n } = self.block;
+        let store = &self.draw.store_bars[export.store];
+        let len = store.len() / export.slot.width;
+        for (k, lanes) in bars.chunks_exact(n).enumerate() {
+            for (i, bar) in lanes.iter().enumerate() {
+                let came = match &export.reduced {
+                    None => store[k * len + first + i],
+                    Some((how, index)) => {
+                        let place = index.as_ref().map_or(0, |index| index[first + i] as usize);
+                        let at = k * len + place;
+                        let taken = match how {
+                            Reduce::Sum => true,
+                            Reduce::Min | Reduce::Max => {
+                                self.draw.chosen[export.store][at] == (first + i) as u32
+                            }
+                        };
+                        if taken { store[at] } else { T::zero() }
+                    }
+                };
+                bar.set(if home.first { came } else { bar.get() + came });
+            }
+        }
+    }
+}
+
+impl Reduce {
+    /// Whether a value takes the place of the one before, which is of element `chosen`; of equal values the first stays.
+    pub(super) fn prefers<T: Scalar>(self, value: T, before: T, chosen: u32) -> bool {
+        let better = match self {
+            Reduce::Sum => false,
+            Reduce::Min => value < before,
+            Reduce::Max => value > before,
+        };
+        // Not a number must not vanish in a comparison.
+        let worse = value.value().is_nan() && !before.value().is_nan();
+        better || worse || chosen == NO_ELEMENT
+    }
+}
+
+impl Block {
+    /// The parts of the block with one index each: the index, and the lanes.
+    fn runs<'r>(
+        self,
+        index: &'r [u32],
+        runs: &'r [u32],
+    ) -> impl Iterator<Item = (usize, Range<usize>)> + 'r {
+        let (first, end) = (self.first, self.first + self.n);
+        let at = runs.partition_point(|start| *start as usize <= first) - 1;
+        runs[at..].windows(2).map_while(move |run| {
+            let (from, to) = ((run[0] as usize).max(first), (run[1] as usize).min(end));
+            (from < end).then(|| (index[from] as usize, from - first..to - first))
+        })
+    }
+}
+
+/// The components of an elementwise instruction that one call of its kernel covers: all, or one by one.
+fn pieces(instr: &Instr, n: usize) -> impl Iterator<Item = (usize, Range<usize>)> + use<> {
+    let width = instr.slot().width;
+    let whole = match instr {
+        Instr::Map { whole, .. } => *whole,
+        Instr::Fetch { .. } | Instr::Fill { .. } | Instr::Event { .. } => true,
+    };
+    let (count, each) = if whole { (1, width * n) } else { (width, n) };
+    (0..count).map(move |k| (k, k * each..(k + 1) * each))
+}

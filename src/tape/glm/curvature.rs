@@ -1,0 +1,302 @@
+//! The second derivatives of a recognised term at a point, summed up over the rows once: after that a Hessian-vector product does not
+//! look at the rows any more.
+//!
+//! With u the values that the term reads in a run, its Hessian there is Σ h x xᵀ over the rows, where x are the derivatives of the
+//! predictor by u (1 or a column; for other arguments of the density 1) and h the second derivatives of the density.
+
+use super::Affine;
+use super::Arg;
+use super::Atom;
+use super::Atoms;
+use super::Glm;
+use super::run::Bars;
+use super::run::Block;
+use super::run::Buffers;
+use super::run::Chunk;
+use super::run::Given;
+use super::run::Scratch;
+use super::run::add_sums;
+use crate::num::Dual;
+use crate::num::elementary::Fma;
+use crate::num::simd::Task;
+use crate::num::sums::sum;
+use crate::tape::elementwise::LaneArray;
+use crate::tape::elementwise::Lanes;
+use crate::tape::elementwise::MOST_LANES;
+use crate::tape::elementwise::OnePassKernel;
+use crate::tape::elementwise::Scalar;
+use crate::tape::elementwise::Seconds;
+use rayon::prelude::*;
+
+/// The most numbers that are kept for each row.
+const MOST_PER_ROW: usize = 4;
+
+/// Value, gradient and second derivatives of a recognised term at a point.
+#[derive(Clone, Debug)]
+pub(in crate::tape) struct Curvature {
+    sums: Scratch<f64>,
+    value: f64,
+    chunks: Vec<Moments>,
+}
+
+/// The second derivatives of one chunk.
+#[derive(Clone, Debug)]
+struct Moments {
+    /// By numbers of the top level: those of the affine form, then arguments of the density.
+    tops: Vec<f64>,
+    /// For each run a matrix with a row for each atom of a sorted group, and in it these atoms, then the numbers of the top level.
+    by_run: Vec<f64>,
+}
+
+impl Glm {
+    /// Its predictor, if second derivatives can be summed up by runs: there is one, without products, and all its groups are sorted.
+    fn summable(&self) -> Option<(&Affine, &'static OnePassKernel<f64>)> {
+        let kernel = self.one_pass::<f64>()?;
+        let [affine] = self.affines.as_slice() else {
+            return None;
+        };
+        let (tops, runs) = (self.tops().count(), affine.runs.len());
+        let kept = tops * tops * self.chunks.len() + self.runs.len() * runs * (runs + tops);
+        let rows = self.chunks.last().copied().unwrap_or_default();
+        (affine.scattered.len() == 0 && kept <= MOST_PER_ROW * rows.max(64))
+            .then_some((affine, kernel))
+    }
+
+    /// Its second derivatives at a point; `None` where they cannot be summed up.
+    pub(in crate::tape) fn curvature(&self, given: Given<'_, f64>) -> Option<Curvature> {
+        let (affine, kernel) = self.summable()?;
+        let mut sums = Scratch::new(self, 1);
+        let (tops, runs) = (self.tops().count(), affine.runs.len());
+        let own: Vec<usize> = (kernel.wanted().enumerate())
+            .filter(|(_, k)| self.top_args().any(|top| top == *k))
+            .map(|(place, _)| place)
+            .collect();
+        let chunk = |chunk: &mut Chunk<f64>| {
+            let mut moments = Moments {
+                tops: vec![0.0; tops * tops],
+                by_run: vec![0.0; chunk.runs.len() * runs * (runs + tops)],
+            };
+            let mut pairs = vec![[0.0; MOST_LANES]; kernel.pairs() + 2];
+            let first_run = chunk.runs.start;
+            let (chunk, memory) = (std::slice::from_mut(chunk), &mut Buffers::new(self));
+            self.chunk(&[given], true, chunk, memory, |block, buffers| {
+                let args = self.lanes(block, buffers);
+                let (memory, pairs) = pairs.split_at_mut(2);
+                let n = block.n;
+                (kernel.seconds)(&args, Seconds { n, pairs });
+                f64::run(Collect {
+                    block,
+                    affine,
+                    own: &own,
+                    first_run,
+                    seconds: pairs,
+                    memory: &mut memory[0],
+                    moments: &mut moments,
+                });
+            });
+            moments
+        };
+        let chunks = match rayon::current_num_threads() {
+            1 => sums.chunks.iter_mut().map(chunk).collect(),
+            _ => sums.chunks.par_iter_mut().map(chunk).collect(),
+        };
+        Some(Curvature {
+            value: self.total(&sums, 0),
+            chunks,
+            sums,
+        })
+    }
+
+    /// The term at the point that `curvature` is of, and along the tangents of `given`; adds the adjoints of what it reads.
+    pub(in crate::tape) fn along(
+        &self,
+        curvature: &Curvature,
+        given: Given<'_, Dual>,
+        bars: &mut Bars<'_, Dual>,
+    ) -> Dual {
+        let tangent = |read: usize, element: usize, factor: f64| {
+            factor * self.values(given, read)[element].tangent
+        };
+        let along: Vec<f64> = (self.tops())
+            .map(|(read, factor)| tangent(read, 0, factor))
+            .collect();
+        let atoms: Vec<&Atom> = self.of_runs().collect();
+        let (tops, runs) = (along.len(), atoms.len());
+        let mut value = Dual {
+            value: curvature.value,
+            tangent: 0.0,
+        };
+        let dot = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>();
+        let mut own = vec![0.0; runs];
+        for (sums, moments) in curvature.sums.chunks.iter().zip(&curvature.chunks) {
+            value.tangent += dot(&sums.tops, &along);
+            let mut top_bars: Vec<f64> = (moments.tops.chunks_exact(tops.max(1)))
+                .map(|row| dot(row, &along))
+                .collect();
+            for (k, run) in sums.runs.clone().enumerate() {
+                let element = |atom: &Atom| self.element(atom, run);
+                for (own, atom) in own.iter_mut().zip(&atoms) {
+                    *own = tangent(atom.read, element(atom), atom.factor);
+                }
+                let gradient = &sums.by_run[k * runs..][..runs];
+                value.tangent += dot(gradient, &own);
+                let matrix = &moments.by_run[k * runs * (runs + tops)..][..runs * (runs + tops)];
+                for (j, (atom, row)) in (atoms.iter())
+                    .zip(matrix.chunks_exact(runs + tops))
+                    .enumerate()
+                {
+                    let (by_own, by_tops) = row.split_at(runs);
+                    self.bars(bars, atom.read)[element(atom)] += Dual {
+                        value: gradient[j] * atom.factor,
+                        tangent: (dot(by_own, &own) + dot(by_tops, &along)) * atom.factor,
+                    };
+                    for (bar, moment) in top_bars.iter_mut().zip(by_tops) {
+                        *bar += own[j] * moment;
+                    }
+                }
+            }
+            for (((read, factor), value), tangent) in self.tops().zip(&sums.tops).zip(top_bars) {
+                self.bars(bars, read)[0] += Dual {
+                    value: value * factor,
+                    tangent: tangent * factor,
+                };
+            }
+        }
+        value
+    }
+
+    /// The arguments of the density in a block whose predictors are worked out.
+    fn lanes<'b>(
+        &'b self,
+        block: Block<'b, f64>,
+        buffers: &'b Buffers<f64>,
+    ) -> Vec<Lanes<'b, f64>> {
+        let own = self.affines.len();
+        (self.args.iter().enumerate())
+            .map(|(k, arg)| match arg {
+                Arg::Predictor(predictor) => Lanes::Each(&buffers.values[predictor.sum]),
+                Arg::Constant(value) if self.shares(k) => Lanes::Same(*value),
+                Arg::Constant(_) => Lanes::Each(&buffers.values[own + k]),
+                Arg::Data(column) => {
+                    let values = column.from(block.first, MOST_LANES);
+                    match values.len() {
+                        MOST_LANES => Lanes::Each(values),
+                        // The last block of all: the density has copied it.
+                        _ => Lanes::Each(&buffers.values[own + k]),
+                    }
+                }
+                Arg::Top(read) => Lanes::Same(block.values(*read)[0]),
+            })
+            .collect()
+    }
+}
+
+/// Adds up the second derivatives of a block.
+struct Collect<'a, 'b> {
+    block: Block<'a, f64>,
+    affine: &'a Affine,
+    /// The density's arguments that are numbers of the top level, by their places among those with second derivatives.
+    own: &'b [usize],
+    first_run: usize,
+    seconds: &'b [LaneArray<f64>],
+    memory: &'b mut LaneArray<f64>,
+    moments: &'b mut Moments,
+}
+
+impl Task for Collect<'_, '_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<F: Fma>(self) {
+        let Collect {
+            block,
+            affine,
+            own,
+            first_run,
+            seconds,
+            memory,
+            moments,
+        } = self;
+        let all = 0..block.n;
+        let memory = &mut memory[..block.n];
+        let (atoms, runs) = (affine.tops.len(), affine.runs.len());
+        let tops = atoms + own.len();
+        for (j, column) in columns(block, &affine.runs).enumerate() {
+            weigh(column, &seconds[0], memory);
+            for piece in block.pieces() {
+                let row = moments.row(piece.run - first_run, j, runs, tops);
+                let (by_runs, by_tops) = row.split_at_mut(runs);
+                let lanes = &memory[piece.lanes.clone()];
+                add_sums::<f64, F>(block, &affine.runs, &piece.lanes, lanes, by_runs);
+                add_sums::<f64, F>(
+                    block,
+                    &affine.tops,
+                    &piece.lanes,
+                    lanes,
+                    &mut by_tops[..atoms],
+                );
+            }
+            for (k, place) in own.iter().enumerate() {
+                weigh(column, &seconds[*place], memory);
+                for piece in block.pieces() {
+                    let row = moments.row(piece.run - first_run, j, runs, tops);
+                    row[runs + atoms + k] += sum::<f64, F>(&memory[piece.lanes]);
+                }
+            }
+        }
+        for (j, column) in columns(block, &affine.tops).enumerate() {
+            weigh(column, &seconds[0], memory);
+            let row = &mut moments.tops[j * tops..][..atoms];
+            add_sums::<f64, F>(block, &affine.tops, &all, memory, row);
+            for (k, place) in own.iter().enumerate() {
+                weigh(column, &seconds[*place], memory);
+                let moment = sum::<f64, F>(memory);
+                moments.tops[j * tops + atoms + k] += moment;
+                moments.tops[(atoms + k) * tops + j] += moment;
+            }
+        }
+        // Pairs of the density's own arguments come after those with the predictor, in the order of both.
+        let wanted = (seconds.len() * 2).isqrt();
+        for (k, a) in own.iter().enumerate() {
+            for (l, b) in own.iter().enumerate() {
+                let (a, b) = (*a.min(b), *a.max(b));
+                let pair = a * wanted - a * a.saturating_sub(1) / 2 + (b - a);
+                moments.tops[(atoms + k) * tops + atoms + l] +=
+                    sum::<f64, F>(&seconds[pair][..block.n]);
+            }
+        }
+    }
+}
+
+impl Moments {
+    /// Row `j` of the matrix of a run, counted from the chunk's first.
+    fn row(&mut self, run: usize, j: usize, runs: usize, tops: usize) -> &mut [f64] {
+        &mut self.by_run[(run * runs + j) * (runs + tops)..][..runs + tops]
+    }
+}
+
+/// The columns of a block that atoms are multiplied by, in the order of the atoms.
+fn columns<'a>(block: Block<'a, f64>, atoms: &'a Atoms) -> impl Iterator<Item = Option<&'a [f64]>> {
+    let alone = atoms.alone.iter().map(|_| None);
+    let all = 0..block.n;
+    alone.chain(
+        atoms
+            .times
+            .iter()
+            .map(move |(_, column)| Some(block.column(column, &all))),
+    )
+}
+
+/// Second derivatives, times a column.
+#[inline(always)]
+fn weigh(column: Option<&[f64]>, seconds: &LaneArray<f64>, out: &mut [f64]) {
+    let seconds = &seconds[..out.len()];
+    match column {
+        None => out.copy_from_slice(seconds),
+        Some(column) => {
+            for ((out, second), x) in out.iter_mut().zip(seconds).zip(column) {
+                *out = second * x;
+            }
+        }
+    }
+}

@@ -1,0 +1,147 @@
+//! Loops over lanes that belong to no operation: filling, adding up, and bringing adjoints to a slot.
+
+use super::elementwise::Scalar;
+use crate::num::Real;
+use crate::num::elementary::Fma;
+use crate::num::simd::Task;
+use std::cell::Cell;
+
+/// Lanes that are added up side by side, so that the order is the same on every instruction set.
+const SIDE_BY_SIDE: usize = 16;
+
+/// A sum of lanes.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Sum<T>([T; SIDE_BY_SIDE]);
+
+impl<T: Real> Default for Sum<T> {
+    #[inline(always)]
+    fn default() -> Sum<T> {
+        Sum([T::zero(); SIDE_BY_SIDE])
+    }
+}
+
+impl<T: Real> Sum<T> {
+    /// Adds lanes.
+    #[inline(always)]
+    pub fn add(&mut self, values: &[T]) {
+        let chunks = values.chunks_exact(SIDE_BY_SIDE);
+        for (sum, value) in self.0.iter_mut().zip(chunks.remainder()) {
+            *sum += *value;
+        }
+        for chunk in chunks {
+            for (sum, value) in self.0.iter_mut().zip(chunk) {
+                *sum += *value;
+            }
+        }
+    }
+
+    /// Adds lanes that others may write.
+    #[inline(always)]
+    fn add_cells(&mut self, values: &[Cell<T>]) {
+        let chunks = values.chunks_exact(SIDE_BY_SIDE);
+        for (sum, value) in self.0.iter_mut().zip(chunks.remainder()) {
+            *sum += value.get();
+        }
+        for chunk in chunks {
+            for (sum, value) in self.0.iter_mut().zip(chunk) {
+                *sum += value.get();
+            }
+        }
+    }
+
+    /// What it comes to: halved until one number is left.
+    #[inline(always)]
+    pub fn total(mut self) -> T {
+        let mut half = SIDE_BY_SIDE / 2;
+        while half > 0 {
+            for i in 0..half {
+                let other = self.0[i + half];
+                self.0[i] += other;
+            }
+            half /= 2;
+        }
+        self.0[0]
+    }
+}
+
+struct Total<'a, T>(&'a [T]);
+
+impl<T: Real> Task for Total<'_, T> {
+    type Output = T;
+
+    #[inline(always)]
+    fn run<F: Fma>(self) -> T {
+        let mut sum = Sum::default();
+        sum.add(self.0);
+        sum.total()
+    }
+}
+
+/// The sum of some lanes.
+pub(super) fn total<T: Scalar>(values: &[T]) -> T {
+    T::run(Total(values))
+}
+
+struct TotalOfCells<'a, T>(&'a [Cell<T>]);
+
+impl<T: Real> Task for TotalOfCells<'_, T> {
+    type Output = T;
+
+    #[inline(always)]
+    fn run<F: Fma>(self) -> T {
+        let mut sum = Sum::default();
+        sum.add_cells(self.0);
+        sum.total()
+    }
+}
+
+/// The sum of some lanes that others may write.
+pub(super) fn total_of_cells<T: Scalar>(values: &[Cell<T>]) -> T {
+    T::run(TotalOfCells(values))
+}
+
+struct Fill<'a, T>(&'a mut [T], T);
+
+impl<T: Real> Task for Fill<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<F: Fma>(self) {
+        for lane in self.0 {
+            *lane = self.1;
+        }
+    }
+}
+
+/// Writes the same value to all lanes.
+pub(super) fn fill<T: Scalar>(lanes: &mut [T], value: T) {
+    T::run(Fill(lanes, value));
+}
+
+struct Bring<'a, T> {
+    from: &'a [T],
+    to: &'a [Cell<T>],
+    first: bool,
+}
+
+impl<T: Real> Task for Bring<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<F: Fma>(self) {
+        if self.first {
+            for (to, from) in self.to.iter().zip(self.from) {
+                to.set(*from);
+            }
+        } else {
+            for (to, from) in self.to.iter().zip(self.from) {
+                to.set(to.get() + *from);
+            }
+        }
+    }
+}
+
+/// Writes lanes, or, if others came before, adds them.
+pub(super) fn bring<T: Scalar>(from: &[T], to: &[Cell<T>], first: bool) {
+    T::run(Bring { from, to, first });
+}

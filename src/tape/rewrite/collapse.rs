@@ -1,0 +1,378 @@
+//! Sufficient statistics: a Normal density of an affine predictor, summed up over the rows of each cell.
+//!
+//! A *cell* holds the rows that agree in every group that the predictor and the sd read. Within one the coefficients u are
+//! the same, and Σ log N(yᵢ | xᵢ·u, s) = −Q / 2s² − n (log s + ½ log 2π) with Q = Σ (yᵢ − xᵢ·u)² = |T (u, −1)|², where T is the
+//! triangular factor of the rows (x, y): see [`moments`](super::moments). So a run costs (d + 1)(d + 2) / 2 products a cell, whatever its rows.
+
+use super::Draft;
+use super::Rows;
+use super::count;
+use super::distinct::Classes;
+use super::distinct::Key;
+use super::distinct::distinct;
+use super::moments::Cells;
+use super::moments::Columns;
+use super::moments::factors;
+use super::moments::triangle;
+use super::onto::Leaves;
+use super::onto::Onto;
+use crate::shape::PlateId;
+use crate::tape::NodeId;
+use crate::tape::Op;
+use crate::tape::affine::Affine;
+use crate::tape::affine::Atom;
+use crate::tape::affine::Column;
+use crate::tape::affine::Reader;
+use crate::tape::elementwise::ADD;
+use crate::tape::elementwise::Additive;
+use crate::tape::elementwise::MUL;
+use crate::tape::elementwise::Scale;
+use crate::tape::event::EventOp;
+use std::sync::Arc;
+
+/// The term over cells, and what to say of it.
+pub(super) fn collapse(draft: &mut Draft, rows: &Rows) -> Option<(NodeId, String)> {
+    let Some(Additive::Squares { scale, row }) = rows.row.additive else {
+        return None;
+    };
+    let residual = Residual::read(draft, rows, scale)?;
+    let sd = Sd::read(draft, rows)?;
+    let mut tables = sd.leaves.tables(draft);
+    for atom in &residual.atoms {
+        if let Some(table) = &atom.index
+            && !tables.iter().any(|t| Arc::ptr_eq(t, table))
+        {
+            tables.push(Arc::clone(table));
+        }
+    }
+    let (intercept, coefficients) = residual.coefficients();
+    let d = coefficients.len();
+    let grid = Grid::of(
+        draft,
+        rows,
+        &residual,
+        &tables,
+        rows.counted / triangle(d + 1),
+    )?;
+    let cells = Cells::of(&grid.cell, grid.rows.len());
+    let columns: Vec<Column> = (coefficients.iter())
+        .filter_map(|coefficient| coefficient.column.cloned())
+        .chain([residual.offset.clone()])
+        .collect();
+    let weights: Option<Vec<f64>> =
+        (sd.known.as_ref()).map(|sd| sd.iter().map(|s| 1.0 / (s * s)).collect());
+    let columns = Columns {
+        columns: &columns,
+        constant: residual.constant,
+        weights: weights.as_deref(),
+    };
+    let factors = factors(&columns, &cells, intercept)?;
+    let apart = apart(&residual, &sd, &cells);
+    if apart.iter().any(|x| !x.is_finite()) {
+        return None;
+    }
+    let plate = match grid.plate {
+        Some(plate) => plate,
+        None => draft.plate(cells.len()),
+    };
+    let mut onto = Onto::new(plate, &grid.rows, grid.own);
+    let u = stack(draft, &mut onto, &coefficients);
+    let factor = draft.data(plate, triangle(d + 1), factors);
+    let squares = draft.event(plate, EventOp::SquaredResiduals(d + 1), &[factor, u]);
+    let counts = (0..cells.len()).map(|cell| cells.rows(cell).len() as f64);
+    let counts = draft.data(plate, 1, counts.collect());
+    let sd = match sd.known {
+        Some(_) => draft.number(1.0),
+        None => onto.node(draft, rows.args[2]),
+    };
+    let density = draft.map(plate, row, &[counts, squares, sd]);
+    let node = draft.plus(density, apart);
+    let note = format!(
+        "sufficient statistics: {} in {} of {}",
+        count(rows.counted, "row", "rows"),
+        count(cells.len(), "cell", "cells"),
+        count(d + 1, "column", "columns"),
+    );
+    Some((node, note))
+}
+
+/// An offset for each row minus a sum of atoms.
+struct Residual {
+    constant: f64,
+    offset: Column,
+    atoms: Vec<Atom>,
+    /// Log x, where x is given on that scale.
+    log_x: Option<Arc<[f64]>>,
+}
+
+impl Residual {
+    /// The first argument of the density, or its logarithm, minus the second.
+    fn read(draft: &Draft, rows: &Rows, scale: Scale) -> Option<Residual> {
+        let reader = Reader {
+            nodes: &draft.nodes,
+            plate: rows.plate,
+            len: rows.len,
+            picks: false,
+        };
+        let x = match scale {
+            Scale::Plain => reader.read(rows.args[0])?,
+            Scale::Log => {
+                let Op::Data(values) = &draft.node(rows.args[0]).op else {
+                    return None;
+                };
+                let column = Column {
+                    values: values.iter().map(|x| x.ln()).collect(),
+                    start: 0,
+                };
+                Affine {
+                    offsets: vec![column],
+                    ..Affine::default()
+                }
+            }
+        };
+        let log_x = match scale {
+            Scale::Plain => None,
+            Scale::Log => x.offsets.first().map(|log| Arc::clone(&log.values)),
+        };
+        let mean = reader.read(rows.args[1])?;
+        let offset = match (x.offsets.as_slice(), mean.offsets.as_slice()) {
+            ([only], []) => only.clone(),
+            (plus, minus) => {
+                let mut values = vec![0.0; rows.len];
+                let signed = |sign: f64| move |column| (sign, column);
+                for (sign, column) in
+                    (plus.iter().map(signed(1.0))).chain(minus.iter().map(signed(-1.0)))
+                {
+                    let column: &Column = column;
+                    for (sum, x) in values.iter_mut().zip(column.slice(0, rows.len)) {
+                        *sum += sign * x;
+                    }
+                }
+                Column {
+                    values: values.into(),
+                    start: 0,
+                }
+            }
+        };
+        let mut atoms = mean.atoms;
+        atoms.extend(x.atoms.into_iter().map(|atom| Atom {
+            factor: -atom.factor,
+            ..atom
+        }));
+        Some(Residual {
+            constant: x.constant - mean.constant,
+            offset,
+            atoms,
+            log_x,
+        })
+    }
+
+    /// The atoms that share a column, those without any first; and whether there are such.
+    fn coefficients(&self) -> (bool, Vec<Coefficient<'_>>) {
+        let mut list: Vec<Coefficient<'_>> = Vec::new();
+        for atom in &self.atoms {
+            let column = atom.column.as_ref();
+            let same = |known: &&mut Coefficient<'_>| match (known.column, column) {
+                (None, None) => true,
+                (Some(a), Some(b)) => Arc::ptr_eq(&a.values, &b.values) && a.start == b.start,
+                (None, Some(_)) | (Some(_), None) => false,
+            };
+            match list.iter_mut().find(same) {
+                Some(known) => known.atoms.push(atom),
+                None => list.push(Coefficient {
+                    column,
+                    atoms: vec![atom],
+                }),
+            }
+        }
+        list.sort_by_key(|coefficient| coefficient.column.is_some());
+        (
+            list.first().is_some_and(|first| first.column.is_none()),
+            list,
+        )
+    }
+}
+
+/// Atoms that are added up before they are multiplied by a column, or that stand alone.
+struct Coefficient<'a> {
+    column: Option<&'a Column>,
+    atoms: Vec<&'a Atom>,
+}
+
+impl Coefficient<'_> {
+    /// The only atom, where it is one component of a node as it is.
+    fn plain(&self) -> Option<&Atom> {
+        match self.atoms.as_slice() {
+            [only] if only.factor == 1.0 => Some(only),
+            _ => None,
+        }
+    }
+}
+
+/// The coefficients of each cell, one after another.
+fn stack(draft: &mut Draft, onto: &mut Onto<'_>, coefficients: &[Coefficient<'_>]) -> NodeId {
+    let mut parts = Vec::new();
+    let mut rest = coefficients;
+    while let [first, others @ ..] = rest {
+        // A vector whose components are the next coefficients is taken whole.
+        let whole = first.plain().and_then(|atom| {
+            let width = draft.node(atom.node).width;
+            let is = |(k, coefficient): (usize, &Coefficient<'_>)| {
+                coefficient.plain().is_some_and(|other| {
+                    other.node == atom.node
+                        && other.component == k
+                        && super::same(&other.index, &atom.index)
+                })
+            };
+            (rest.len() >= width && rest[..width].iter().enumerate().all(is))
+                .then_some((atom, width))
+        });
+        match whole {
+            Some((atom, width)) => {
+                parts.push(onto.lift(draft, atom.node, &atom.index, width));
+                rest = &rest[width..];
+            }
+            None => {
+                parts.push(sum(draft, onto, &first.atoms));
+                rest = others;
+            }
+        }
+    }
+    draft.event(onto.to, EventOp::Stack, &parts)
+}
+
+/// The sum of some atoms without their column.
+fn sum(draft: &mut Draft, onto: &mut Onto<'_>, atoms: &[&Atom]) -> NodeId {
+    let mut total: Option<NodeId> = None;
+    for atom in atoms {
+        let width = draft.node(atom.node).width;
+        let mut value = onto.lift(draft, atom.node, &atom.index, width);
+        if width > 1 {
+            let place = [atom.component as u32];
+            value = draft.event(onto.to, EventOp::Pick(place.into()), &[value]);
+        }
+        if atom.factor != 1.0 {
+            let factor = draft.number(atom.factor);
+            value = draft.map(onto.to, &MUL, &[factor, value]);
+        }
+        total = Some(match total {
+            Some(before) => draft.map(onto.to, &ADD, &[before, value]),
+            None => value,
+        });
+    }
+    total.unwrap_or_else(|| draft.number(0.0))
+}
+
+/// The sd of each row.
+struct Sd {
+    /// What it reads.
+    leaves: Leaves,
+    /// Its values, where they are data of the rows.
+    known: Option<Arc<[f64]>>,
+}
+
+impl Sd {
+    fn read(draft: &Draft, rows: &Rows) -> Option<Sd> {
+        let mut leaves = Leaves::default();
+        let node = draft.node(rows.args[2]);
+        if let Op::Data(values) = &node.op {
+            let positive = |(i, s): (usize, &f64)| *s > 0.0 || !rows.counts(i);
+            return values.iter().enumerate().all(positive).then(|| Sd {
+                leaves,
+                known: Some(Arc::clone(values)),
+            });
+        }
+        leaves.add(draft, rows.args[2])?;
+        leaves.data.is_empty().then_some(Sd {
+            leaves,
+            known: None,
+        })
+    }
+}
+
+/// What of the density depends on data alone, for each cell: the Jacobian of a logarithm, and known sds.
+fn apart(residual: &Residual, sd: &Sd, cells: &Cells) -> Vec<f64> {
+    let of_row = |row: u32| {
+        let jacobian = residual.log_x.as_ref().map_or(0.0, |log| log[row as usize]);
+        -jacobian - sd.known.as_ref().map_or(0.0, |sd| sd[row as usize].ln())
+    };
+    let some = residual.log_x.is_some() || sd.known.is_some();
+    (0..cells.len())
+        .map(|cell| if some { cells.rows(cell) } else { &[] })
+        .map(|rows| rows.iter().map(|row| of_row(*row)).sum())
+        .collect()
+}
+
+/// The cells that rows lie in.
+struct Grid {
+    /// The plate whose elements they are; `None` where a new one is to be made.
+    plate: Option<PlateId>,
+    /// The table by which rows find their element there.
+    own: crate::tape::Index,
+    /// The cell of each row; beyond all for a row that does not count.
+    cell: Vec<u32>,
+    /// A row of each cell; the first of all where there is none.
+    rows: Vec<u32>,
+}
+
+impl Grid {
+    /// The cells of rows that agree in all tables; `None` where there are more than `most`.
+    fn of(
+        draft: &Draft,
+        rows: &Rows,
+        residual: &Residual,
+        tables: &[Arc<[u32]>],
+        most: usize,
+    ) -> Option<Grid> {
+        if tables.is_empty() {
+            let cell = |row| if rows.counts(row) { 0 } else { Classes::NONE };
+            return (most > 0).then(|| Grid {
+                plate: Some(PlateId::TOP),
+                own: None,
+                cell: (0..rows.len).map(cell).collect(),
+                rows: vec![0],
+            });
+        }
+        // The elements of a plate that determines all others are the cells.
+        for atom in &residual.atoms {
+            let Some(own) = &atom.index else { continue };
+            let plate = draft.node(atom.node).plate;
+            let len = draft.len(plate);
+            if len > most || plate == PlateId::TOP {
+                continue;
+            }
+            let mut first = vec![Classes::NONE; len];
+            let determined = (0..rows.len).filter(|row| rows.counts(*row)).all(|row| {
+                let first = &mut first[own[row] as usize];
+                if *first == Classes::NONE {
+                    *first = row as u32;
+                }
+                tables.iter().all(|t| t[row] == t[*first as usize])
+            });
+            if determined {
+                let cell = |row: usize| {
+                    if rows.counts(row) {
+                        own[row]
+                    } else {
+                        Classes::NONE
+                    }
+                };
+                let some = |row: u32| if row == Classes::NONE { 0 } else { row };
+                return Some(Grid {
+                    plate: Some(plate),
+                    own: Some(Arc::clone(own)),
+                    cell: (0..rows.len).map(cell).collect(),
+                    rows: first.into_iter().map(some).collect(),
+                });
+            }
+        }
+        let keys: Vec<Key<'_>> = tables.iter().map(|table| Key::Places(table)).collect();
+        let classes = distinct(&keys, rows, most)?;
+        Some(Grid {
+            plate: None,
+            own: None,
+            cell: classes.of,
+            rows: classes.first,
+        })
+    }
+}

@@ -1,0 +1,333 @@
+//! Sums of squares of rows, held as triangular factors.
+//!
+//! For rows xᵢ with weights wᵢ, n = Σ wᵢ and the mean m, the centred columns √wᵢ (xᵢ − m) have a factorisation Q R with R upper
+//! triangular, so that Σ wᵢ (xᵢ·v)² = n (m·v)² + |R v|² for every v. R is found by Householder's reflections (Golub and Van Loan,
+//! Matrix Computations, algorithm 5.2.1), not from products of columns, so that no figures are lost where columns are nearly
+//! dependent or residuals small. Parts a and b are joined by the updating formula of Chan, Golub and LeVeque (The American
+//! Statistician 37, 1983, pages 242–247): beside both factors stands one row √(nₐ n_b / (nₐ + n_b)) (m_b − mₐ).
+
+use crate::num::elementary::Fma;
+use crate::num::elementary::Unfused;
+use crate::num::simd;
+use crate::num::simd::Task;
+use crate::tape::affine::Column;
+use rayon::prelude::*;
+
+/// Rows that are factored at once.
+const PART: usize = 512;
+
+/// Numbers of an upper triangle of this size, row by row.
+pub(super) fn triangle(size: usize) -> usize {
+    size * (size + 1) / 2
+}
+
+/// Columns of rows.
+pub(super) struct Columns<'a> {
+    pub columns: &'a [Column],
+    /// Added to the last column of each row.
+    pub constant: f64,
+    /// The weight of each row; `None` where all are 1.
+    pub weights: Option<&'a [f64]>,
+}
+
+/// Rows in the order of the cells that they lie in.
+pub(super) struct Cells {
+    order: Vec<u32>,
+    /// For each cell the first place in the order, and the end.
+    starts: Vec<u32>,
+}
+
+impl Cells {
+    /// The rows of each of `cells`, given the cell of each row; rows beyond lie in none.
+    pub fn of(cell: &[u32], cells: usize) -> Cells {
+        let mut starts = vec![0; cells + 1];
+        for cell in cell.iter().filter(|c| (**c as usize) < cells) {
+            starts[*cell as usize + 1] += 1;
+        }
+        for i in 0..cells {
+            starts[i + 1] += starts[i];
+        }
+        let mut next = starts.clone();
+        let mut order = vec![0; starts[cells] as usize];
+        for (row, cell) in cell
+            .iter()
+            .enumerate()
+            .filter(|(_, c)| (**c as usize) < cells)
+        {
+            order[next[*cell as usize] as usize] = row as u32;
+            next[*cell as usize] += 1;
+        }
+        Cells { order, starts }
+    }
+
+    /// How many cells there are.
+    pub fn len(&self) -> usize {
+        self.starts.len() - 1
+    }
+
+    /// The rows of a cell.
+    pub fn rows(&self, cell: usize) -> &[u32] {
+        &self.order[self.starts[cell] as usize..self.starts[cell + 1] as usize]
+    }
+}
+
+/// The moments of some rows, as a row of numbers: their weight, their mean, and the triangular factor of the centred columns.
+struct Moments<'a> {
+    numbers: &'a mut [f64],
+    size: usize,
+}
+
+impl Moments<'_> {
+    fn numbers(size: usize) -> usize {
+        1 + size + triangle(size)
+    }
+
+    fn weight(&self) -> f64 {
+        self.numbers[0]
+    }
+
+    fn mean(&self) -> &[f64] {
+        &self.numbers[1..=self.size]
+    }
+
+    fn factor(&self) -> &[f64] {
+        &self.numbers[1 + self.size..]
+    }
+}
+
+/// For each cell the upper triangle T, row by row, with |T v|² = Σ wᵢ (xᵢ·v)² over its rows: entry `k` of cell `c` at `k * cells + c`.
+///
+/// With `intercept`, rows begin with a 1 that is no column. `None` where a number is not finite.
+/// The parts that are factored do not depend on the number of threads, nor does the order in which they are joined.
+pub(super) fn factors(columns: &Columns<'_>, cells: &Cells, intercept: bool) -> Option<Vec<f64>> {
+    let size = columns.columns.len();
+    let parts: Vec<&[u32]> = (0..cells.len())
+        .flat_map(|cell| cells.rows(cell).chunks(PART))
+        .collect();
+    let each = Moments::numbers(size);
+    let mut numbers = vec![0.0; parts.len() * each];
+    let buffer = || vec![0.0; PART * size];
+    (numbers.par_chunks_exact_mut(each))
+        .zip(&parts)
+        .with_min_len(16)
+        .for_each_init(buffer, |work, (numbers, rows)| {
+            simd::run(Part {
+                columns,
+                rows,
+                work,
+                moments: Moments { numbers, size },
+            });
+        });
+    if numbers.iter().any(|x| !x.is_finite()) {
+        return None;
+    }
+    let out_size = size + usize::from(intercept);
+    let mut out = vec![0.0; triangle(out_size) * cells.len()];
+    let mut work = vec![0.0; (2 * out_size + 1) * out_size];
+    let mut parts = numbers.chunks_exact_mut(each);
+    for cell in 0..cells.len() {
+        let mut total: Option<Moments<'_>> = None;
+        for _ in cells.rows(cell).chunks(PART) {
+            let numbers = parts.next().unwrap_or_default();
+            let part = Moments { numbers, size };
+            match &mut total {
+                None => total = Some(part),
+                Some(total) => join(total, &part, &mut work),
+            }
+        }
+        if let Some(total) = total {
+            let factor = about_zero(&total, intercept, &mut work);
+            for (k, x) in factor.enumerate() {
+                out[k * cells.len() + cell] = x;
+            }
+        }
+    }
+    out.iter().all(|x| x.is_finite()).then_some(out)
+}
+
+/// Factors some rows.
+struct Part<'a, 'b> {
+    columns: &'a Columns<'a>,
+    rows: &'a [u32],
+    work: &'a mut [f64],
+    moments: Moments<'b>,
+}
+
+impl Task for Part<'_, '_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<F: Fma>(self) {
+        let Part {
+            columns,
+            rows,
+            work,
+            moments,
+        } = self;
+        let (size, m) = (moments.size, rows.len());
+        let weight = |row: u32| columns.weights.map_or(1.0, |w| w[row as usize]);
+        let total: f64 = match columns.weights {
+            None => m as f64,
+            Some(_) => rows.iter().map(|row| weight(*row)).sum(),
+        };
+        moments.numbers[0] = total;
+        for (k, (column, work)) in (columns.columns.iter())
+            .zip(work.chunks_exact_mut(m))
+            .enumerate()
+        {
+            let constant = if k + 1 == size { columns.constant } else { 0.0 };
+            let values = &column.values[column.start..];
+            for (x, row) in work.iter_mut().zip(rows) {
+                *x = values[*row as usize] + constant;
+            }
+            // The mean of what is left over the first mean takes away what that was rounded by.
+            let mut mean = 0.0;
+            for _ in 0..2 {
+                let left = match columns.weights {
+                    None => sum(work),
+                    Some(_) => (work.iter().zip(rows))
+                        .map(|(x, row)| x * weight(*row))
+                        .sum(),
+                } / total;
+                mean += left;
+                work.iter_mut().for_each(|x| *x -= left);
+            }
+            if columns.weights.is_some() {
+                for (x, row) in work.iter_mut().zip(rows) {
+                    *x *= weight(*row).sqrt();
+                }
+            }
+            moments.numbers[1 + k] = mean;
+        }
+        reflect::<F>(&mut work[..m * size], m);
+        pack(work, m, size, &mut moments.numbers[1 + size..]);
+    }
+}
+
+/// Adds `part` to `total`.
+fn join(total: &mut Moments<'_>, part: &Moments<'_>, work: &mut [f64]) {
+    let size = total.size;
+    let rows = 2 * size + 1;
+    let (a, b) = (total.weight(), part.weight());
+    let n = a + b;
+    let work = &mut work[..rows * size];
+    work.fill(0.0);
+    unpack(total.factor(), size, rows, 0, work);
+    unpack(part.factor(), size, rows, size, work);
+    let weight = (a / n * b).sqrt();
+    for k in 0..size {
+        let shift = part.mean()[k] - total.mean()[k];
+        work[k * rows + 2 * size] = weight * shift;
+        total.numbers[1 + k] += shift * (b / n);
+    }
+    reflect::<Unfused>(work, rows);
+    pack(work, rows, size, &mut total.numbers[1 + size..]);
+    total.numbers[0] = n;
+}
+
+/// The factor of the columns as they are, not centred; before them a column of ones with `intercept`.
+fn about_zero<'a>(
+    moments: &Moments<'_>,
+    intercept: bool,
+    work: &'a mut [f64],
+) -> impl Iterator<Item = f64> + use<'a> {
+    let size = moments.size;
+    let root = moments.weight().sqrt();
+    let rows = size + 1;
+    let columns = size + usize::from(intercept);
+    let work = &mut work[..rows * columns];
+    work.fill(0.0);
+    // The row of means stands first: with a column of ones before it the whole is triangular as it is.
+    let own = &mut work[(columns - size) * rows..];
+    unpack(moments.factor(), size, rows, 1, own);
+    for (k, mean) in moments.mean().iter().enumerate() {
+        own[k * rows] = root * mean;
+    }
+    if intercept {
+        work[0] = root;
+    } else {
+        reflect::<Unfused>(work, rows);
+    }
+    let work = &*work;
+    (0..columns).flat_map(move |i| (i..columns).map(move |k| work[k * rows + i]))
+}
+
+/// Copies an upper triangle below row `first` of columns of `rows` numbers.
+fn unpack(factor: &[f64], size: usize, rows: usize, first: usize, work: &mut [f64]) {
+    let mut factor = factor.iter();
+    for i in 0..size {
+        for (k, x) in (i..size).zip(&mut factor) {
+            work[k * rows + first + i] = *x;
+        }
+    }
+}
+
+/// Copies the upper triangle out of columns of `rows` numbers; what there are no rows for is 0.
+fn pack(work: &[f64], rows: usize, size: usize, factor: &mut [f64]) {
+    let mut factor = factor.iter_mut();
+    for i in 0..size {
+        for (k, out) in (i..size).zip(&mut factor) {
+            *out = if i < rows { work[k * rows + i] } else { 0.0 };
+        }
+    }
+}
+
+/// Makes columns of `rows` numbers upper triangular by reflections; what stands below the diagonal is left undefined.
+#[inline(always)]
+fn reflect<F: Fma>(work: &mut [f64], rows: usize) {
+    let mut rest = work;
+    for diagonal in 0..rows {
+        if rest.is_empty() {
+            return;
+        }
+        let (column, others) = rest.split_at_mut(rows);
+        let v = &mut column[diagonal..];
+        let norm = dot::<F>(v, v).sqrt();
+        if norm > 0.0 {
+            let head = v[0];
+            // The sign for which nothing cancels.
+            let image = -norm.copysign(head);
+            v[0] = head - image;
+            let scale = 1.0 / (norm * (norm + head.abs()));
+            for other in others.chunks_exact_mut(rows) {
+                let other = &mut other[diagonal..];
+                let along = -scale * dot::<F>(v, other);
+                for (x, v) in other.iter_mut().zip(&*v) {
+                    *x = F::fma(along, *v, *x);
+                }
+            }
+            v[0] = image;
+        }
+        rest = others;
+    }
+}
+
+/// Sums in so many lanes, so that the order is the same on every instruction set.
+const LANES: usize = 16;
+
+#[inline(always)]
+fn dot<F: Fma>(a: &[f64], b: &[f64]) -> f64 {
+    let mut lanes = [0.0; LANES];
+    let (chunks, others) = (a.chunks_exact(LANES), b.chunks_exact(LANES));
+    let rest = (chunks.remainder().iter().zip(others.remainder()))
+        .fold(0.0, |sum, (a, b)| F::fma(*a, *b, sum));
+    for (a, b) in chunks.zip(others) {
+        for ((lane, a), b) in lanes.iter_mut().zip(a).zip(b) {
+            *lane = F::fma(*a, *b, *lane);
+        }
+    }
+    lanes.iter().fold(rest, |sum, lane| sum + lane)
+}
+
+#[inline(always)]
+fn sum(values: &[f64]) -> f64 {
+    let mut lanes = [0.0; LANES];
+    let chunks = values.chunks_exact(LANES);
+    let rest: f64 = chunks.remainder().iter().sum();
+    for chunk in chunks {
+        for (lane, x) in lanes.iter_mut().zip(chunk) {
+            *lane += x;
+        }
+    }
+    lanes.iter().fold(rest, |sum, lane| sum + lane)
+}
