@@ -13,6 +13,7 @@ pub mod explain;
 pub mod fit;
 pub mod guide;
 pub mod joint;
+pub mod marginal;
 pub mod model;
 pub mod num;
 pub mod problem;

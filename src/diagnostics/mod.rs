@@ -1,5 +1,6 @@
 //! Whether a fit may be trusted.
 
+mod marginal;
 pub mod psis;
 #[cfg(test)]
 mod tests;
@@ -30,6 +31,9 @@ pub struct Diagnostics {
     /// The log of the weight that each draw has in the summary, normalised: smoothed importance weights where they mend the guide,
     /// all equal where it needs no mending or they cannot be relied on.
     pub log_weights: Vec<f64>,
+    /// Further draws, all with the same weight, for what depends on the globals alone, whose coordinates alone mean anything in them;
+    /// empty where there are none and the draws above serve for all.
+    pub globals: Vec<Vec<f64>>,
 }
 
 /// May one trust a fit?
@@ -52,6 +56,9 @@ const FEWEST: usize = 1000;
 /// Assesses a fit by importance weights of fresh draws.
 pub fn assess<D: LogDensity>(elbo: &Elbo<'_, D>, fit: &Fit, rng: &mut Rng) -> Diagnostics {
     let guide = elbo.guide;
+    if let Some(integrated) = guide.integrated() {
+        return marginal::assess(elbo, integrated, fit, rng);
+    }
     let count = (DRAWS.1 / guide.dim().max(1)).clamp(FEWEST, DRAWS.0);
     let q = guide.gaussian(&fit.params);
     let noise = if guide.pattern().is_empty() {
@@ -88,5 +95,6 @@ pub fn assess<D: LogDensity>(elbo: &Elbo<'_, D>, fit: &Fit, rng: &mut Rng) -> Di
         trust,
         draws,
         log_weights,
+        globals: Vec::new(),
     }
 }

@@ -28,6 +28,7 @@ pub(super) struct Evidence<'a> {
     point: bool,
     draws: f64,
     coordinates: usize,
+    globals: usize,
     divergence: f64,
 }
 
@@ -53,8 +54,15 @@ impl<'a> Evidence<'a> {
             point: pattern.order().count() < pattern.dim(),
             draws,
             coordinates: pattern.dim(),
+            globals: pattern.dim(),
             divergence: 0.5 * variance,
         }
+    }
+
+    /// The same evidence, of so many globals.
+    pub(super) fn over(mut self, globals: usize) -> Evidence<'a> {
+        self.globals = globals;
+        self
     }
 
     /// Up to this k̂ smoothed weights can be relied on.
@@ -75,8 +83,23 @@ impl<'a> Evidence<'a> {
             && self.draws * self.efficiency > ENOUGH
     }
 
+    /// Whether the smoothed weights give a summary that can be vouched for.
+    pub(super) fn is_reliable(&self) -> bool {
+        self.k_hat < GOOD && self.draws * self.efficiency > ENOUGH
+    }
+
+    /// Whether they give one within limits.
+    pub(super) fn is_usable(&self) -> bool {
+        self.k_hat < self.reliable() && self.draws * self.efficiency > 0.25 * ENOUGH
+    }
+
     pub(super) fn verdict(&self) -> (Trust, String) {
-        match self.outcome {
+        self.ending().unwrap_or_else(|| self.converged())
+    }
+
+    /// The verdict on a fit that did not end as it should, or has no spread.
+    fn ending(&self) -> Option<(Trust, String)> {
+        Some(match self.outcome {
             Outcome::Broken(trace) => (Trust::No, format!("the fit broke off, {trace}")),
             Outcome::Spent => (
                 Trust::No,
@@ -90,8 +113,8 @@ impl<'a> Evidence<'a> {
                 Trust::Caution,
                 "a point estimate: the variables fitted so have no uncertainty, and nothing vouches for the others".to_string(),
             ),
-            Outcome::Converged => self.converged(),
-        }
+            Outcome::Converged => return None,
+        })
     }
 
     fn converged(&self) -> (Trust, String) {
@@ -136,5 +159,58 @@ impl<'a> Evidence<'a> {
                 ),
             )
         }
+    }
+}
+
+/// The verdict on a guide over globals, whose own log weights have the standard deviation `spread`; `flat` if that is small enough to
+/// need no look at their tail, else the evidence is that of heavier draws. `how` says what became of the locals.
+pub(super) fn marginal(
+    evidence: &Evidence<'_>,
+    flat: bool,
+    spread: f64,
+    how: &str,
+) -> (Trust, String) {
+    if let Some(ending) = evidence.ending() {
+        return ending;
+    }
+    let k = evidence.k_hat;
+    let and = if how.is_empty() { "" } else { "; " };
+    if flat {
+        (
+            Trust::Yes,
+            format!(
+                "the guide is close to the posterior (sd of log weights {spread:.2}){and}{how}"
+            ),
+        )
+    } else if evidence.is_reliable() {
+        (
+            Trust::Yes,
+            format!(
+                "the guide is not of the posterior's shape (sd of log weights {spread:.2}), and the summary is of weighted draws that are (k-hat {k:.2}){and}{how}"
+            ),
+        )
+    } else if evidence.is_usable() {
+        (
+            Trust::Caution,
+            format!(
+                "the guide is not of the posterior's shape, and the summary is of weighted draws (k-hat {k:.2}, worth {:.0} independent ones){and}{how}",
+                evidence.draws * evidence.efficiency
+            ),
+        )
+    } else if evidence.divergence < SMALL * evidence.globals as f64 {
+        (
+            Trust::Caution,
+            format!(
+                "the guide is close in each of the {} globals, all of them together cannot be vouched for (sd of log weights {spread:.2}){and}{how}",
+                evidence.globals
+            ),
+        )
+    } else {
+        (
+            Trust::No,
+            format!(
+                "the posterior of the globals is not of the guide's shape (k-hat {k:.2}); means may hold, sds and tails may not"
+            ),
+        )
     }
 }

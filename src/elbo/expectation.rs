@@ -50,7 +50,7 @@ impl<'a> Expectation<'a> {
             closed,
             quadrature: of(&[How::Quadrature])
                 .map(|(places, evaluator)| (places, Quadrature::new(evaluator, dim))),
-            drawn: of(&[How::Draws, How::Point]),
+            drawn: of(&[How::Draws, How::Integral, How::Nodes, How::Point]),
             terms: vec![0.0; elbo.terms.len()],
             draws: Vec::new(),
             bad: Vec::new(),

@@ -18,6 +18,7 @@ use crate::joint::Joint;
 use crate::joint::LogDensity;
 use crate::joint::TermForm;
 use crate::joint::TermKind;
+use crate::marginal::Integral;
 use crate::shape::PlateId;
 use expectation::Expectation;
 
@@ -77,6 +78,10 @@ pub enum How {
     ClosedForm,
     /// By one-dimensional Gauss–Hermite quadrature.
     Quadrature,
+    /// Exactly over the locals, as a mean over draws of the globals.
+    Integral,
+    /// By adaptive quadrature over the locals, as a mean over draws of the globals.
+    Nodes,
     /// As a mean over draws of the guide.
     Draws,
     /// At a point (no expectation).
@@ -100,7 +105,8 @@ pub fn compose<'a, D: LogDensity>(joint: &'a D, guide: &'a Guide) -> Elbo<'a, D>
     let terms = joint
         .terms()
         .iter()
-        .map(|term| {
+        .enumerate()
+        .map(|(k, term)| {
             let (kind, site) = match term.kind {
                 TermKind::Observed => (ElboKind::Reconstruction, None),
                 TermKind::Prior(s) if sites[s].plate == PlateId::TOP => {
@@ -114,10 +120,14 @@ pub fn compose<'a, D: LogDensity>(joint: &'a D, guide: &'a Guide) -> Elbo<'a, D>
                 TermForm::Univariate => How::Quadrature,
                 TermForm::Gaussian(_) => How::ClosedForm,
             };
-            let how = if guide.pattern().is_empty() {
-                How::Point
-            } else {
-                how
+            let how = match guide.integrated() {
+                _ if guide.pattern().is_empty() => How::Point,
+                Some(integrated) => match (integrated.forest.terms[k], integrated.integral) {
+                    (None, _) => How::Draws,
+                    (Some(_), Integral::Exact) => How::Integral,
+                    (Some(_), Integral::Quadrature) => How::Nodes,
+                },
+                None => how,
             };
             ElboTerm {
                 name: term.name.clone(),
@@ -138,7 +148,8 @@ pub fn compose<'a, D: LogDensity>(joint: &'a D, guide: &'a Guide) -> Elbo<'a, D>
 impl<'a, D: LogDensity + ?Sized> Elbo<'a, D> {
     /// Whether no term is taken over draws.
     pub fn is_exact(&self) -> bool {
-        self.terms.iter().all(|t| t.how != How::Draws)
+        let drawn = [How::Draws, How::Integral, How::Nodes];
+        self.terms.iter().all(|t| !drawn.contains(&t.how))
     }
 
     /// The same for whatever density.
@@ -187,7 +198,7 @@ impl<'a, D: LogDensity + ?Sized> Elbo<'a, D> {
 }
 
 /// The standard error of a mean over antithetic pairs: values `n` and `n + half` belong together.
-fn standard_error(values: &[f64]) -> f64 {
+pub(crate) fn standard_error(values: &[f64]) -> f64 {
     let pairs = values.len() / 2;
     if pairs < 2 {
         return 0.0;

@@ -2,7 +2,6 @@
 
 use super::*;
 use crate::dist::GaussianForm;
-use crate::elbo::quadrature::gauss_hermite;
 use crate::elbo::toy::Toy;
 use crate::elbo::toy::affine;
 use crate::elbo::toy::normal;
@@ -10,6 +9,7 @@ use crate::guide::GuideSpec;
 use crate::guide::derive;
 use crate::joint::Affine;
 use crate::joint::GaussianTerm;
+use crate::num::hermite::gauss_hermite;
 use crate::typed::GuideFamily;
 
 const FAMILIES: [GuideFamily; 4] = [

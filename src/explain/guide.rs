@@ -11,6 +11,7 @@ use crate::dist::Support;
 use crate::guide::Factor;
 use crate::guide::Guide;
 use crate::joint::Joint;
+use crate::marginal::Integral;
 use crate::shape::PlateId;
 use crate::typed::LatentId;
 use indexmap::IndexMap;
@@ -104,7 +105,7 @@ impl<'a> Factors<'a> {
             for latent in &block.latents {
                 if let Some(factor) = self.of(*latent) {
                     by_family
-                        .entry(family_words(factor.family))
+                        .entry(self.factor_words(factor))
                         .or_default()
                         .push(*latent);
                 }
@@ -121,7 +122,7 @@ impl<'a> Factors<'a> {
                 }
                 prose = prose.and(words);
             }
-            if !self.given(block).is_empty() {
+            if !self.given(block).is_empty() && self.guide.integrated().is_none() {
                 prose = prose.and(", its mean affine in what it is conditional on");
             }
             if block.latents.len() > 1 {
@@ -134,6 +135,30 @@ impl<'a> Factors<'a> {
             out.push((0, prose));
         }
         out
+    }
+
+    /// What a factor is: of what is integrated out, by which integral and why that one.
+    fn factor_words(&self, factor: &Factor) -> &'static str {
+        let integrated = self.guide.integrated();
+        match integrated.filter(|i| i.forest.holds(factor.site)) {
+            None => family_words(factor.family),
+            Some(integrated) => match integrated.integral {
+                Integral::Exact => {
+                    "the exact conditional density, integrated out in closed form: the log density is quadratic in it"
+                }
+                Integral::Quadrature => {
+                    "the exact conditional density, integrated out by adaptive quadrature: the log density is not quadratic in it, and an element has few coordinates"
+                }
+            },
+        }
+    }
+
+    /// Why locals are not integrated out, where that was tried.
+    pub(super) fn approximated(&self) -> Option<Prose> {
+        let why = self.guide.approximated()?;
+        Some(Prose::words(format!(
+            "The variables of plates are approximated and not integrated out: {why}."
+        )))
     }
 
     /// How constrained variables are reached, one item for each that needs a transform.

@@ -174,6 +174,9 @@ fn the_guide(factors: &Factors<'_>, out: &mut Derivation) {
     )));
     out.push(Block::Equation(factors.product()));
     out.push(Block::Items(factors.words()));
+    if let Some(why) = factors.approximated() {
+        out.push(Block::Paragraph(why));
+    }
     let transforms = factors.transforms();
     if !transforms.is_empty() {
         out.push(Block::Paragraph(Prose::words(

@@ -289,6 +289,7 @@ impl<'a> Terms<'a> {
 /// What a family is in words.
 pub(super) fn family_words(family: GuideFamily) -> &'static str {
     match family {
+        GuideFamily::Marginal => "Gaussian, dense over the globals",
         GuideFamily::Structured => "Gaussian, dense in itself",
         GuideFamily::MeanField => "independent Gaussians, one for each coordinate",
         GuideFamily::FullRank => "one dense Gaussian over all its coordinates",

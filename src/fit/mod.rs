@@ -2,6 +2,9 @@
 
 mod fixed;
 mod lbfgs;
+mod marginal;
+mod mode;
+mod natural;
 mod start;
 mod stochastic;
 #[cfg(test)]
@@ -11,6 +14,7 @@ mod whitened;
 use crate::elbo::Elbo;
 pub use crate::elbo::ElboValue;
 use crate::guide::Gaussian;
+use crate::guide::Integrated;
 use crate::guide::noise::Noise;
 use crate::joint::LogDensity;
 use crate::num::rng::Rng;
@@ -84,6 +88,9 @@ pub fn run<D: LogDensity>(elbo: &Elbo<'_, D>, settings: &mut Settings<'_>, rng: 
         settings,
         history: Vec::new(),
     };
+    if let Some(integrated) = guide.integrated() {
+        return integrating(run, integrated, seed);
+    }
     let (answer, ending) = match start::find(&mut run, seed) {
         Err(z) => {
             let unmoved = Gaussian {
@@ -120,6 +127,34 @@ pub fn run<D: LogDensity>(elbo: &Elbo<'_, D>, settings: &mut Settings<'_>, rng: 
     };
     Fit {
         params: guide.params_of(&answer),
+        elbo: value,
+        history,
+        outcome,
+    }
+}
+
+/// The fit of a guide that integrates locals out.
+fn integrating(mut run: Run<'_, '_>, integrated: &Integrated, seed: u32) -> Fit {
+    let elbo = run.elbo;
+    let (answer, ending, value) = marginal::maximise(&mut run, integrated, seed);
+    let value = value.unwrap_or_else(|| ElboValue {
+        total: f64::NAN,
+        mcse: f64::NAN,
+        terms: vec![f64::NAN; elbo.terms.len()],
+    });
+    let mut history = run.history;
+    if history.is_empty() {
+        history.push(value.total);
+    }
+    let outcome = match ending {
+        Ending::NotFinite(z) => Outcome::Broken(trace(elbo, &z)),
+        Ending::Converged if !value.total.is_finite() => Outcome::Broken(trace(elbo, &answer.mean)),
+        Ending::Converged => Outcome::Converged,
+        Ending::Spent => Outcome::Spent,
+        Ending::Interrupted => Outcome::Interrupted,
+    };
+    Fit {
+        params: elbo.guide.params_of(&answer),
         elbo: value,
         history,
         outcome,

@@ -3,7 +3,9 @@
 use super::Factor;
 use super::Guide;
 use super::GuideSpec;
+use super::Integrated;
 use super::full_rank;
+use super::marginal;
 use super::mean_field;
 use super::pattern::Pattern;
 use super::point;
@@ -14,6 +16,7 @@ use crate::joint::Site;
 use crate::problem::Code;
 use crate::problem::Problem;
 use crate::problem::Problems;
+use crate::shape::PlateId;
 use crate::typed::GuideFamily;
 use crate::typed::GuideRule;
 use crate::typed::GuideTarget;
@@ -28,10 +31,15 @@ const MOST_PROBES: usize = 300;
 pub fn derive<D: LogDensity + ?Sized>(density: &D, spec: &GuideSpec) -> Result<Guide, Problems> {
     let sites = density.sites();
     let rules = density.guide_rules();
-    let default = spec
+    let wanted = spec
         .default
-        .or_else(|| rule(rules, |t| t == GuideTarget::Default))
-        .unwrap_or(GuideFamily::Structured);
+        .or_else(|| rule(rules, |t| t == GuideTarget::Default));
+    let (integrated, approximated) = integrated(density, wanted)?;
+    let default = match (&integrated, wanted) {
+        (Some(_), _) => GuideFamily::Marginal,
+        (None, Some(family)) => family,
+        (None, None) => GuideFamily::Structured,
+    };
     let families: Vec<GuideFamily> = sites
         .iter()
         .map(|site| {
@@ -50,12 +58,14 @@ pub fn derive<D: LogDensity + ?Sized>(density: &D, spec: &GuideSpec) -> Result<G
     let dense: usize = members(GuideFamily::FullRank)
         .map(|s| s.width * s.len)
         .sum();
-    let size = dense * (dense + 1) / 2 + blocks_size(&blocks, sites);
+    let locals = integrated.as_ref().map_or(0, marginal::size);
+    let size = dense * (dense + 1) / 2 + blocks_size(&blocks, sites) + locals;
     if size > MOST_PARAMS {
         return Err(too_large(size, default, rules).into());
     }
 
-    let mut rows = full_rank::rows(members(GuideFamily::FullRank));
+    let mut rows = (integrated.as_ref()).map_or(Vec::new(), |i| marginal::rows(sites, i));
+    rows.extend(full_rank::rows(members(GuideFamily::FullRank)));
     let last = rows.last().map(|(r, _)| *r);
     for block in &blocks {
         rows.extend(block.rows(sites, last.filter(|_| below_dense(block, sites, &families))));
@@ -64,7 +74,13 @@ pub fn derive<D: LogDensity + ?Sized>(density: &D, spec: &GuideSpec) -> Result<G
     rows.extend(members(GuideFamily::Point).flat_map(|_| point::rows()));
     let pattern = Pattern::new(density.dim(), &rows);
     let factors = (0..sites.len())
-        .map(|s| factor(s, sites, &families, &blocks, &pattern))
+        .map(|s| {
+            let given = match &integrated {
+                Some(integrated) => marginal::given(sites, integrated, s),
+                None => given(s, sites, &families, &blocks),
+            };
+            factor(s, sites, families[s], given, &pattern)
+        })
         .collect();
     let (curvature, probes) = curvature(sites, density.dim());
     Ok(Guide {
@@ -72,6 +88,49 @@ pub fn derive<D: LogDensity + ?Sized>(density: &D, spec: &GuideSpec) -> Result<G
         pattern,
         curvature,
         probes,
+        integrated,
+        approximated,
+    })
+}
+
+/// What is integrated out, or why nothing is though it was tried: where `marginal` is asked for, and by default where there are locals and the model says nothing else.
+fn integrated<D: LogDensity + ?Sized>(
+    density: &D,
+    wanted: Option<GuideFamily>,
+) -> Result<(Option<Integrated>, Option<String>), Problems> {
+    let rules = density.guide_rules();
+    let asked = |r: &&GuideRule| r.family == GuideFamily::Marginal;
+    let named = rules.iter().find(|r| r.target != GuideTarget::Default);
+    if wanted == Some(GuideFamily::Marginal) || rules.iter().any(|r| asked(&r)) {
+        let found = match named {
+            Some(_) => Err("the guide block has rules for single variables or plates".to_owned()),
+            None => marginal::integrated(density),
+        };
+        return found.map(|found| (Some(found), None)).map_err(|why| {
+            let message = format!("`marginal` is not possible for this model: {why}");
+            let problem = match rules.iter().find(asked) {
+                Some(rule) => Problem::at(Code::LocalsNotIntegrated, rule.span, message),
+                None => Problem::nowhere(Code::LocalsNotIntegrated, message),
+            };
+            problem
+                .hint("`structured` approximates the locals by a Gaussian")
+                .into()
+        });
+    }
+    let flat = density.sites().iter().all(|s| s.plate == PlateId::TOP);
+    if wanted.is_some() || named.is_some() || flat {
+        return Ok((None, None));
+    }
+    Ok(match marginal::integrated(density) {
+        Ok(found) if found.forest.plates.is_empty() => {
+            (None, Some("no plate's elements are independent".to_owned()))
+        }
+        Ok(found) if marginal::size(&found) > MOST_PARAMS => (
+            None,
+            Some("there are too many of them for the number of globals".to_owned()),
+        ),
+        Ok(found) => (Some(found), None),
+        Err(why) => (None, Some(why)),
     })
 }
 
@@ -94,18 +153,31 @@ fn below_dense(block: &Block, sites: &[Site], families: &[GuideFamily]) -> bool 
 fn factor(
     site: usize,
     sites: &[Site],
-    families: &[GuideFamily],
-    blocks: &[Block],
+    family: GuideFamily,
+    given: Vec<usize>,
     pattern: &Pattern,
 ) -> Factor {
-    let family = families[site];
+    let own = structured::coordinates(&sites[site]);
+    let (from, to) = (own.start as usize, own.end as usize);
+    Factor {
+        site,
+        family,
+        given,
+        params: (from..to).map(|r| 1 + pattern.row(r).len()).sum(),
+        coordinates: (from, to),
+    }
+}
+
+/// The sites that the factor of a site is conditional on.
+fn given(site: usize, sites: &[Site], families: &[GuideFamily], blocks: &[Block]) -> Vec<usize> {
     let dense = |before: usize| -> Vec<usize> {
         (0..before)
             .filter(|s| families[*s] == GuideFamily::FullRank)
             .collect()
     };
-    let given = match family {
-        GuideFamily::MeanField | GuideFamily::Point => Vec::new(),
+    match families[site] {
+        // A guide that integrates locals out is one for all sites.
+        GuideFamily::MeanField | GuideFamily::Point | GuideFamily::Marginal => Vec::new(),
         GuideFamily::FullRank => dense(site),
         GuideFamily::Structured => {
             let block = blocks
@@ -120,15 +192,6 @@ fn factor(
             given.sort_unstable();
             given
         }
-    };
-    let own = structured::coordinates(&sites[site]);
-    let (from, to) = (own.start as usize, own.end as usize);
-    Factor {
-        site,
-        family,
-        given,
-        params: (from..to).map(|r| 1 + pattern.row(r).len()).sum(),
-        coordinates: (from, to),
     }
 }
 
@@ -170,9 +233,10 @@ fn too_large(size: usize, default: GuideFamily, rules: &[GuideRule]) -> Problem 
     );
     let dense = match default {
         GuideFamily::FullRank => GuideFamily::FullRank,
-        GuideFamily::Structured | GuideFamily::MeanField | GuideFamily::Point => {
-            GuideFamily::Structured
-        }
+        GuideFamily::Marginal
+        | GuideFamily::Structured
+        | GuideFamily::MeanField
+        | GuideFamily::Point => GuideFamily::Structured,
     };
     let rule = rules.iter().find(|r| {
         r.family == GuideFamily::FullRank || (r.family == dense && r.target == GuideTarget::Default)

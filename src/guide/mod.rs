@@ -5,6 +5,7 @@
 
 mod derive;
 mod full_rank;
+mod marginal;
 mod mean_field;
 pub mod noise;
 pub mod pattern;
@@ -13,6 +14,8 @@ mod structured;
 #[cfg(test)]
 mod tests;
 
+use crate::joint::locals::Forest;
+use crate::marginal::Integral;
 use crate::typed::GuideFamily;
 pub use derive::derive;
 use pattern::Pattern;
@@ -21,7 +24,8 @@ use std::f64::consts::PI;
 /// What is asked for beside the model's own `guide` block.
 #[derive(Clone, Debug, Default)]
 pub struct GuideSpec {
-    /// `--guide NAME`: the default family instead of the model's; `None` leaves it to the model, and else to [`GuideFamily::Structured`].
+    /// `--guide NAME`: the default family instead of the model's; `None` leaves it to the model, and else to
+    /// [`GuideFamily::Marginal`] where locals can be integrated out, or [`GuideFamily::Structured`].
     pub default: Option<GuideFamily>,
 }
 
@@ -34,6 +38,19 @@ pub struct Guide {
     pub(crate) curvature: Pattern,
     /// Coordinates of the curvature's pattern whose Hessian columns can be had from one product, because none of their elements interact.
     pub(crate) probes: Vec<Vec<u32>>,
+    /// What is integrated out, for the family `marginal`.
+    pub(crate) integrated: Option<Integrated>,
+    /// Why nothing is, where that was tried.
+    pub(crate) approximated: Option<String>,
+}
+
+/// The locals that are integrated out, and how.
+#[derive(Clone, Debug)]
+pub struct Integrated {
+    /// Their plates.
+    pub forest: Forest,
+    /// How.
+    pub integral: Integral,
 }
 
 /// The guide's factor of one latent variable.
@@ -64,6 +81,16 @@ impl Guide {
     /// One factor for each site of the joint, in the order of the sites.
     pub fn factors(&self) -> &[Factor] {
         &self.factors
+    }
+
+    /// What is integrated out given the globals; `None` where the guide approximates the locals too.
+    pub fn integrated(&self) -> Option<&Integrated> {
+        self.integrated.as_ref()
+    }
+
+    /// Why the locals are approximated and not integrated out, where that was tried.
+    pub fn approximated(&self) -> Option<&str> {
+        self.approximated.as_deref()
     }
 
     /// The pattern of S.

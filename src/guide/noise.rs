@@ -81,6 +81,21 @@ impl Noise {
         Noise::transposed(&columns, pattern.dim(), count)
     }
 
+    /// `count` draws of `dim` coordinates that all depend on each other: mean 0 and covariance I exactly, where there are enough.
+    pub(crate) fn dense(dim: usize, count: usize, seed: u32) -> Noise {
+        let rows: Vec<(u32, Vec<u32>)> = (0..dim as u32)
+            .map(|r| (r, r.checked_sub(1).into_iter().collect()))
+            .collect();
+        let pattern = Pattern::new(dim, &rows);
+        Noise::white(&pattern, &pattern, count.div_ceil(2), seed)
+    }
+
+    /// `count` draws of `dim` coordinates, each with mean 0 and variance 1 exactly, that have nothing to do with each other.
+    pub(crate) fn independent(dim: usize, count: usize, seed: u32) -> Noise {
+        let rows: Vec<(u32, Vec<u32>)> = (0..dim as u32).map(|r| (r, Vec::new())).collect();
+        Noise::scattered(&Pattern::new(dim, &rows), count, seed)
+    }
+
     /// The number of draws.
     pub fn count(&self) -> usize {
         self.count

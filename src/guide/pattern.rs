@@ -21,7 +21,7 @@ impl Pattern {
     /// The smallest closed pattern in which each coordinate depends on the noise of `above` and its own.
     ///
     /// `rows` lists the coordinates with spread, in the order of elimination, each with coordinates that come before it.
-    pub(super) fn new(dim: usize, rows: &[(u32, Vec<u32>)]) -> Pattern {
+    pub(crate) fn new(dim: usize, rows: &[(u32, Vec<u32>)]) -> Pattern {
         let mut place = vec![usize::MAX; dim];
         let mut closed: Vec<Vec<u32>> = vec![Vec::new(); dim];
         for (i, (r, above)) in rows.iter().enumerate() {

@@ -3,6 +3,10 @@
 use super::Joint;
 use super::Site;
 use super::Term;
+use super::locals;
+use super::locals::Forest;
+use super::locals::Locals;
+use super::locals::TapeLocals;
 use crate::num::Dual;
 use crate::shape::PlateId;
 use crate::tape::Curvature;
@@ -29,6 +33,21 @@ pub trait LogDensity: Debug {
 
     /// Why the log density is not finite at `z`, in words.
     fn blame(&self, _z: &[f64]) -> Option<String> {
+        None
+    }
+
+    /// An element of a plate in words.
+    fn element(&self, _plate: PlateId, element: usize) -> String {
+        format!("element {}", element + 1)
+    }
+
+    /// The locals that can be integrated out given the globals, the best choice first; or in words why there are none.
+    fn forests(&self) -> Result<Vec<Forest>, String> {
+        Err("the log density does not say which elements are independent".to_owned())
+    }
+
+    /// The means of integrating the locals of a forest of this density out.
+    fn locals<'a>(&'a self, _forest: &'a Forest) -> Option<Box<dyn Locals + 'a>> {
         None
     }
 
@@ -83,6 +102,18 @@ impl LogDensity for Joint {
         self.model.typed().guide()
     }
 
+    fn element(&self, plate: PlateId, element: usize) -> String {
+        self.place(plate, element)
+    }
+
+    fn forests(&self) -> Result<Vec<Forest>, String> {
+        locals::plan(self)
+    }
+
+    fn locals<'a>(&'a self, forest: &'a Forest) -> Option<Box<dyn Locals + 'a>> {
+        Some(Box::new(TapeLocals::new(self, forest)))
+    }
+
     fn blame(&self, z: &[f64]) -> Option<String> {
         let blame = self.density.blame(z)?;
         let (line, _) = self.model.typed().source().line_column(blame.span.start);
@@ -127,7 +158,7 @@ impl Joint {
 }
 
 /// A tape with its memory.
-struct TapeEvaluator {
+pub(super) struct TapeEvaluator {
     tape: Tape,
     plain: Workspace<f64>,
     dual: Option<Workspace<Dual>>,
@@ -138,7 +169,7 @@ struct TapeEvaluator {
 }
 
 impl TapeEvaluator {
-    fn new(tape: Tape) -> TapeEvaluator {
+    pub(super) fn new(tape: Tape) -> TapeEvaluator {
         TapeEvaluator {
             plain: tape.workspace(),
             dual: None,

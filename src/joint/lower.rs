@@ -125,6 +125,7 @@ fn lowered(model: Arc<Model>, passes: Passes, closed_forms: bool) -> Joint {
         on_request,
         conditions,
         made,
+        statements: nodes,
         builder,
     }
 }

@@ -5,6 +5,7 @@ mod aggregate;
 mod density;
 mod expr;
 mod index;
+pub mod locals;
 mod log_density;
 mod lower;
 mod start;
@@ -42,6 +43,8 @@ pub struct Joint {
     pub(crate) on_request: Vec<(Quantity, NodeId)>,
     pub(crate) conditions: Vec<Condition>,
     pub(crate) made: Made,
+    /// The builder's node of each term.
+    pub(crate) statements: Vec<NodeId>,
     pub(crate) builder: Builder,
 }
 

@@ -112,3 +112,49 @@ fn swap_rows<T>(a: &mut [T], columns: usize, i: usize, j: usize) {
     let (before, rest) = a.split_at_mut(j * columns);
     before[i * columns..(i + 1) * columns].swap_with_slice(&mut rest[..columns]);
 }
+
+/// Turns a symmetric m × m matrix into its eigenvalues on the diagonal and gives the eigenvectors as columns
+/// (cyclic Jacobi rotations; Golub & Van Loan 2013, algorithm 8.5.3).
+pub fn eigen(a: &mut [f64], m: usize) -> Vec<f64> {
+    let mut vectors = vec![0.0; m * m];
+    (0..m).for_each(|i| vectors[i * m + i] = 1.0);
+    for _ in 0..60 {
+        let size: f64 = a.iter().map(|x| x * x).sum();
+        let off = (0..m * m).filter(|k| k / m != k % m);
+        let off: f64 = off.map(|k| a[k] * a[k]).sum();
+        if off <= 1e-30 * size || size.is_nan() {
+            break;
+        }
+        for p in 0..m {
+            for q in p + 1..m {
+                rotate(a, &mut vectors, (p, q), m);
+            }
+        }
+    }
+    vectors
+}
+
+/// The rotation in the plane of `p` and `q` that makes their entry zero.
+fn rotate(a: &mut [f64], vectors: &mut [f64], (p, q): (usize, usize), m: usize) {
+    let off = a[p * m + q];
+    if off == 0.0 {
+        return;
+    }
+    let half = (a[q * m + q] - a[p * m + p]) / (2.0 * off);
+    let t = half.signum() / (half.abs() + (half * half + 1.0).sqrt());
+    let c = 1.0 / (t * t + 1.0).sqrt();
+    let s = t * c;
+    for k in 0..m {
+        let (x, y) = (a[k * m + p], a[k * m + q]);
+        a[k * m + p] = c * x - s * y;
+        a[k * m + q] = s * x + c * y;
+    }
+    for k in 0..m {
+        let (x, y) = (a[p * m + k], a[q * m + k]);
+        a[p * m + k] = c * x - s * y;
+        a[q * m + k] = s * x + c * y;
+        let (x, y) = (vectors[k * m + p], vectors[k * m + q]);
+        vectors[k * m + p] = c * x - s * y;
+        vectors[k * m + q] = s * x + c * y;
+    }
+}

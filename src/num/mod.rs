@@ -3,6 +3,7 @@
 pub mod dense;
 pub mod dual;
 pub mod elementary;
+pub mod hermite;
 pub mod lane;
 pub mod real;
 pub mod rng;

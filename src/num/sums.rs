@@ -1,6 +1,6 @@
 //! Sums, products and dot products of many lanes.
 //!
-//! Totals run side by side, [`SIDE_BY_SIDE`] of them, so that the order is the same on every instruction set. Over `f64` they are
+//! Eight totals run side by side, so that the order is the same on every instruction set. Over `f64` they are
 //! vectors by name: of plain loops the compiler may tear such totals apart into numbers.
 
 use super::Real;
@@ -19,24 +19,27 @@ pub(super) type Totals<T> = [T; SIDE_BY_SIDE];
 /// Σ of the lanes.
 #[inline(always)]
 pub fn sum<T: Real, F: Fma>(lanes: &[T]) -> T {
-    T::sums::<F>(lanes)
-        .iter()
-        .fold(T::zero(), |sum, total| sum + *total)
+    fold(T::sums::<F>(lanes), |a, b| a + b)
 }
 
 /// Π of the lanes.
 #[inline(always)]
 pub fn product<T: Real, F: Fma>(lanes: &[T]) -> T {
-    T::products::<F>(lanes)
-        .iter()
-        .fold(T::one(), |product, total| product * *total)
+    fold(T::products::<F>(lanes), |a, b| a * b)
 }
 
 /// Σ lane · column, for each column.
 #[inline(always)]
 pub fn dots<T: Real, F: Fma, const K: usize>(lanes: &[T], columns: [&[f64]; K]) -> [T; K] {
-    let fold = |totals: Totals<T>| totals.iter().fold(T::zero(), |sum, total| sum + *total);
-    T::dots::<F, K>(lanes, columns).map(fold)
+    T::dots::<F, K>(lanes, columns).map(|totals| fold(totals, |a, b| a + b))
+}
+
+/// All totals in one: halves are joined, so that few steps wait for one another.
+#[inline(always)]
+fn fold<T: Copy>(totals: Totals<T>, join: impl Fn(T, T) -> T) -> T {
+    let [a, b, c, d, e, f, g, h] = totals;
+    let (a, b, c, d) = (join(a, e), join(b, f), join(c, g), join(d, h));
+    join(join(a, c), join(b, d))
 }
 
 /// One total for each place of `SIDE_BY_SIDE` neighbours.
@@ -46,13 +49,13 @@ pub(super) fn by_number<T: Copy>(lanes: &[T], start: T, step: impl Fn(T, usize) 
     let full = lanes.len() - lanes.len() % SIDE_BY_SIDE;
     let mut first = 0;
     while first < full {
-        for k in 0..SIDE_BY_SIDE {
-            totals[k] = step(totals[k], first + k);
+        for (k, total) in totals.iter_mut().enumerate() {
+            *total = step(*total, first + k);
         }
         first += SIDE_BY_SIDE;
     }
-    for k in 0..lanes.len() - full {
-        totals[k] = step(totals[k], full + k);
+    for (k, total) in totals[..lanes.len() - full].iter_mut().enumerate() {
+        *total = step(*total, full + k);
     }
     totals
 }

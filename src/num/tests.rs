@@ -367,3 +367,26 @@ fn a_constant_has_no_tangent_even_where_the_derivative_is_infinite() {
         assert_eq!(f(Dual::of(0.0)).tangent, 0.0);
     }
 }
+
+#[test]
+fn eigenvectors_put_a_symmetric_matrix_together_again() {
+    for m in [1, 2, 5, 12] {
+        let entry =
+            |i: usize, j: usize| ((i * j + i + j) as f64).sin() + f64::from(u8::from(i == j));
+        let whole: Vec<f64> = (0..m * m).map(|k| entry(k / m, k % m)).collect();
+        let mut values = whole.clone();
+        let vectors = super::dense::eigen(&mut values, m);
+        for i in 0..m {
+            for j in 0..m {
+                let again: f64 = (0..m)
+                    .map(|k| vectors[i * m + k] * values[k * m + k] * vectors[j * m + k])
+                    .sum();
+                let inner: f64 = (0..m)
+                    .map(|k| vectors[k * m + i] * vectors[k * m + j])
+                    .sum();
+                assert!((again - whole[i * m + j]).abs() < 1e-12, "{m}: {i} {j}");
+                assert!((inner - f64::from(u8::from(i == j))).abs() < 1e-12);
+            }
+        }
+    }
+}

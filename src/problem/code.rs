@@ -389,7 +389,7 @@ codes! {
         model("mu ~ Normal(0, 1)\nguide {\n  nu: mean_field\n}\n");
     UnknownGuideFamily "E0504" Error
         "a guide family is not known"
-        "Families are `structured`, `mean_field`, `full_rank` and `point`."
+        "Families are `marginal`, `structured`, `mean_field`, `full_rank` and `point`."
         model("mu ~ Normal(0, 1)\nguide {\n  default meanfield\n}\n");
     SecondGuideRule "E0505" Error
         "a guide rule is given twice"
@@ -541,7 +541,7 @@ codes! {
     GuideNotAvailable "E0705" Error
         "a guide family is not available yet"
         "The family is part of the language and is not built yet."
-        model("mu ~ Normal(0, 1)\nguide {\n  default marginal\n}\n");
+        model("mu ~ Normal(0, 1)\nguide {\n  default laplace\n}\n");
     FormNotAvailable "E0706" Error
         "a form of expression is not available yet"
         "The expression is part of the language and is not built yet."
@@ -552,6 +552,10 @@ codes! {
         "the guide has more parameters than can be fitted"
         "A `full_rank` guide has a parameter for every pair of unconstrained coordinates, a `structured` one for every pair within the top level. For many coordinates ask for `mean_field`, for all of them or for the largest variables."
         with_data("plate item = 20000 {\n  x ~ Normal(0, 1)\n}\nplate row = rows {\n  data y: real\n  y ~ Normal(0, 1)\n}\nguide { default full_rank }\n", "y\n0.5\n-0.3\n");
+    LocalsNotIntegrated "E0802" Error
+        "the locals cannot be integrated out"
+        "`marginal` is a guide of the whole model. It integrates the variables of plates out given the globals, where their log density is quadratic or an element has at most three coordinates, and at most 300 globals are left."
+        with_data("plate group {\n  w[5] ~ Normal(0, 1)\n  plate row = rows {\n    data y: binary\n    y ~ Bernoulli(logit = sum(w))\n  }\n}\nguide { default marginal }\n", "group,y\na,1\nb,0\na,0\n");
 
     // W: legal, and probably wrong
     ImproperPrior "W0101" Warning

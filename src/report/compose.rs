@@ -16,12 +16,14 @@ use crate::elbo::ElboKind;
 use crate::elbo::How;
 use crate::fit::Fit;
 use crate::fit::Outcome;
+use crate::guide::Guide;
 use crate::joint::Joint;
 use crate::joint::Quantity;
 use crate::model::Labels;
 use crate::model::Model;
 use crate::shape::Dim;
 use crate::shape::PlateId;
+use crate::tape::Op;
 use crate::typed::ColumnSource;
 use crate::typed::PlateSource;
 use crate::typed::SizeSource;
@@ -93,7 +95,7 @@ pub fn compose(
         },
         time: run.time,
         peak_rss_mb: run.peak_rss_mb,
-        parameters: parameters(joint, diagnostics, &run),
+        parameters: parameters(joint, elbo.guide, diagnostics, &run),
         model: run.model,
     }
 }
@@ -112,6 +114,8 @@ pub fn how_name(how: How) -> &'static str {
     match how {
         How::ClosedForm => "closed form",
         How::Quadrature => "quadrature",
+        How::Integral => "exact integral",
+        How::Nodes => "adaptive quadrature",
         How::Draws => "draws",
         How::Point => "at a point",
     }
@@ -141,14 +145,21 @@ fn quantiles(intervals: &[f64]) -> Vec<(String, f64)> {
 }
 
 /// Runs the draws through the outputs of [`Joint::natural`] and summarises each number.
-fn parameters(joint: &Joint, diagnostics: &Diagnostics, run: &Run) -> Vec<Parameter> {
+fn parameters(
+    joint: &Joint,
+    guide: &Guide,
+    diagnostics: &Diagnostics,
+    run: &Run,
+) -> Vec<Parameter> {
     let quantiles = quantiles(&run.intervals);
     let probabilities: Vec<f64> = quantiles.iter().map(|(_, p)| *p).collect();
-    let weights: Vec<f64> = diagnostics.log_weights.iter().map(|w| w.exp()).collect();
     let mut out = Vec::new();
     if diagnostics.draws.is_empty() {
         return out;
     }
+    let weights: Vec<f64> = diagnostics.log_weights.iter().map(|w| w.exp()).collect();
+    let even = vec![1.0 / diagnostics.globals.len().max(1) as f64; diagnostics.globals.len()];
+    let local = local_outputs(joint, guide);
     let slots: Vec<(usize, usize)> = joint
         .quantities()
         .iter()
@@ -157,17 +168,28 @@ fn parameters(joint: &Joint, diagnostics: &Diagnostics, run: &Run) -> Vec<Parame
         .flat_map(|(k, quantity)| in_order(quantity).map(move |place| (k, place)))
         .collect();
     let mut workspace = joint.natural().workspace::<f64>();
-    let at_once = (HELD / diagnostics.draws.len()).max(1);
-    for slots in slots.chunks(at_once) {
-        let mut columns = vec![Vec::with_capacity(diagnostics.draws.len()); slots.len()];
-        for draw in &diagnostics.draws {
+    let mut rest = slots.as_slice();
+    while let Some((first, _)) = rest.first() {
+        // Quantities of the globals alone are summarised over draws of their own.
+        let own = !diagnostics.globals.is_empty() && !local[*first];
+        let (draws, weights) = match own {
+            true => (&diagnostics.globals, &even),
+            false => (&diagnostics.draws, &weights),
+        };
+        let alike = (rest.iter())
+            .take_while(|(k, _)| diagnostics.globals.is_empty() || local[*k] != own)
+            .count();
+        let (slots, after) = rest.split_at(alike.min((HELD / draws.len()).max(1)));
+        rest = after;
+        let mut columns = vec![Vec::with_capacity(draws.len()); slots.len()];
+        for draw in draws {
             joint.natural().value(draw, &mut workspace);
             for (column, (k, place)) in columns.iter_mut().zip(slots) {
                 column.push(workspace.output(*k)[*place]);
             }
         }
         for (column, (k, place)) in columns.iter().zip(slots) {
-            let summary = summarise(column, &weights, &probabilities);
+            let summary = summarise(column, weights, &probabilities);
             let quantity = &joint.quantities()[*k];
             let (index, label) = place_of(joint.model(), quantity, *place);
             out.push(parameter(
@@ -181,6 +203,30 @@ fn parameters(joint: &Joint, diagnostics: &Diagnostics, run: &Run) -> Vec<Parame
         }
     }
     out
+}
+
+/// For each quantity whether it depends on coordinates that the guide integrates out.
+fn local_outputs(joint: &Joint, guide: &Guide) -> Vec<bool> {
+    let sites = joint.sites().iter().enumerate();
+    let integrated: Vec<usize> = sites
+        .filter(|(s, _)| guide.integrated().is_some_and(|i| i.forest.holds(*s)))
+        .map(|(_, site)| site.offset)
+        .collect();
+    let natural = joint.natural();
+    let mut local: Vec<bool> = Vec::with_capacity(natural.nodes().len());
+    for node in natural.nodes() {
+        let own = match node.op {
+            Op::Input(offset) => integrated.contains(&offset),
+            Op::Constant(_)
+            | Op::Data(_)
+            | Op::Map(..)
+            | Op::Event(..)
+            | Op::Lift(..)
+            | Op::Reduce(..) => node.op.args().iter().any(|arg| local[arg.index()]),
+        };
+        local.push(own);
+    }
+    natural.outputs().iter().map(|o| local[o.index()]).collect()
 }
 
 fn parameter(

@@ -11,7 +11,7 @@ use crate::problem::Problem;
 use crate::problem::did_you_mean;
 
 /// The families of the language that are not built yet.
-const PLANNED: &[&str] = &["marginal", "low_rank", "laplace", "amortized"];
+const PLANNED: &[&str] = &["low_rank", "laplace", "amortized"];
 
 impl<'a> Checker<'a> {
     /// Checks the rules.

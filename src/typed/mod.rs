@@ -532,6 +532,8 @@ pub enum GuideTarget {
 /// The families of guides that a model can ask for by name.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum GuideFamily {
+    /// Dense globals, the locals given them integrated out.
+    Marginal,
     /// Dense globals, each local conditional on the blocks above it.
     Structured,
     /// Every coordinate independent.
@@ -545,6 +547,7 @@ pub enum GuideFamily {
 impl GuideFamily {
     /// Every family.
     pub const ALL: &'static [GuideFamily] = &[
+        GuideFamily::Marginal,
         GuideFamily::Structured,
         GuideFamily::MeanField,
         GuideFamily::FullRank,
@@ -554,6 +557,7 @@ impl GuideFamily {
     /// Its name in a `guide` block.
     pub fn name(self) -> &'static str {
         match self {
+            GuideFamily::Marginal => "marginal",
             GuideFamily::Structured => "structured",
             GuideFamily::MeanField => "mean_field",
             GuideFamily::FullRank => "full_rank",

@@ -14,7 +14,7 @@ use crate::num::sums::sum;
 use std::marker::PhantomData;
 
 /// The most lanes of a call.
-pub const MOST_LANES: usize = 128;
+pub const MOST_LANES: usize = 256;
 
 /// Lanes that are computed along, however few count.
 const PART: usize = 64;
@@ -202,7 +202,7 @@ impl<R: OnePass<N>, T: Real, const N: usize> Task for Loop<'_, R, T, N> {
             let (adds, products) = (part_mut(adds, p), part_mut(products, p));
             let slope = part_mut(slope, p);
             let mut partials = partials.iter_mut().map(|lanes| part_mut(lanes, p));
-            let partials: [&mut [T; PART]; N] = std::array::from_fn(|_| {
+            let mut partials: [&mut [T; PART]; N] = std::array::from_fn(|_| {
                 (partials.next()).expect("there is memory for each argument and two more")
             });
             for i in 0..PART {
@@ -215,19 +215,19 @@ impl<R: OnePass<N>, T: Real, const N: usize> Task for Loop<'_, R, T, N> {
                 if R::PRODUCTS {
                     products[i] = lane.product.get();
                 }
-                for k in 0..N {
+                for (k, (out, partial)) in partials.iter_mut().zip(lane.partials).enumerate() {
                     if R::BY >> k & 1 == 1 {
-                        slope[i] = lane.partials[k].get();
+                        slope[i] = partial.get();
                     }
                     if R::SHARED >> k & 1 == 1 {
-                        partials[k][i] = lane.partials[k].get();
+                        out[i] = partial.get();
                     }
                 }
             }
         }
-        for k in 0..N {
+        for (k, (shared, partials)) in shared.iter_mut().zip(partials).enumerate() {
             if R::SHARED >> k & 1 == 1 {
-                shared[k] = sum::<T, F>(&partials[k][..n]);
+                *shared = sum::<T, F>(&partials[..n]);
             }
         }
         let total = sum::<T, F>(&adds[..n]);

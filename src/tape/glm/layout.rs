@@ -7,7 +7,7 @@ use crate::tape::elementwise::MOST_LANES;
 /// The shortest runs, on average, for which a group counts as sorted.
 const SHORTEST_RUN: usize = 6;
 /// The elements of a chunk.
-const CHUNK: usize = 128 * MOST_LANES;
+const CHUNK: usize = 64 * MOST_LANES;
 /// The most chunks.
 const MOST_CHUNKS: usize = 64;
 

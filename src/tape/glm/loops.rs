@@ -9,24 +9,21 @@ pub(super) const AT_ONCE: usize = 4;
 
 /// Adds `base` and Σ coefficient · column, of at most [`AT_ONCE`] columns, to each lane; sets it to that with `SET`.
 #[inline(always)]
-pub(super) fn add_columns<'a, T: Real, F: Fma, A, const SET: bool>(
+pub(super) fn add_columns<T: Real, F: Fma, const SET: bool>(
     out: &mut [T],
     base: T,
-    columns: &'a [A],
-    term: impl Fn(&'a A) -> (T, &'a [f64]),
+    terms: &[(T, &[f64])],
 ) {
-    match columns {
+    match *terms {
         [] => {
             for lane in out {
                 *lane = if SET { base } else { *lane + base };
             }
         }
-        [a] => add_some::<T, F, 1, SET>(out, base, [term(a)]),
-        [a, b] => add_some::<T, F, 2, SET>(out, base, [term(a), term(b)]),
-        [a, b, c] => add_some::<T, F, 3, SET>(out, base, [term(a), term(b), term(c)]),
-        [a, b, c, d, ..] => {
-            add_some::<T, F, 4, SET>(out, base, [term(a), term(b), term(c), term(d)]);
-        }
+        [a] => add_some::<T, F, 1, SET>(out, base, [a]),
+        [a, b] => add_some::<T, F, 2, SET>(out, base, [a, b]),
+        [a, b, c] => add_some::<T, F, 3, SET>(out, base, [a, b, c]),
+        [a, b, c, d, ..] => add_some::<T, F, 4, SET>(out, base, [a, b, c, d]),
     }
 }
 
@@ -49,21 +46,13 @@ fn add_some<T: Real, F: Fma, const K: usize, const SET: bool>(
 
 /// Adds Σ lane · column, of at most [`AT_ONCE`] columns, to the sum of each.
 #[inline(always)]
-pub(super) fn add_dots<'a, T: Real, F: Fma, A>(
-    lanes: &[T],
-    columns: &'a [A],
-    column: impl Fn(&'a A) -> &'a [f64],
-    sums: &mut [T],
-) {
-    match columns {
+pub(super) fn add_dots<T: Real, F: Fma>(lanes: &[T], columns: &[&[f64]], sums: &mut [T]) {
+    match *columns {
         [] => {}
-        [a] => add_some_dots::<T, F, 1>(lanes, [column(a)], sums),
-        [a, b] => add_some_dots::<T, F, 2>(lanes, [column(a), column(b)], sums),
-        [a, b, c] => add_some_dots::<T, F, 3>(lanes, [column(a), column(b), column(c)], sums),
-        [a, b, c, d, ..] => {
-            let columns = [column(a), column(b), column(c), column(d)];
-            add_some_dots::<T, F, 4>(lanes, columns, sums);
-        }
+        [a] => add_some_dots::<T, F, 1>(lanes, [a], sums),
+        [a, b] => add_some_dots::<T, F, 2>(lanes, [a, b], sums),
+        [a, b, c] => add_some_dots::<T, F, 3>(lanes, [a, b, c], sums),
+        [a, b, c, d, ..] => add_some_dots::<T, F, 4>(lanes, [a, b, c, d], sums),
     }
 }
 

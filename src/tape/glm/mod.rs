@@ -4,6 +4,7 @@
 //! an affine form, plus products of two of them. Nothing of it is kept but one block: the predictor, the density with its partial
 //! derivatives, and the sums over each group.
 
+mod block;
 mod curvature;
 mod layout;
 mod loops;

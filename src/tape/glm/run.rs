@@ -1,17 +1,13 @@
 //! The pass over the columns of a recognised term.
 
-use super::Affine;
 use super::Arg;
 use super::Atom;
-use super::Atoms;
-use super::Column;
 use super::Glm;
 use super::Group;
-use super::Predictor;
+use super::block::Block;
+use super::block::Collect;
+use super::block::Predict;
 use super::loops;
-use crate::num::elementary::Fma;
-use crate::num::simd::Task;
-use crate::num::sums::sum;
 use crate::tape::elementwise::LaneArray;
 use crate::tape::elementwise::Lanes;
 use crate::tape::elementwise::MOST_LANES;
@@ -72,7 +68,7 @@ pub(super) struct Buffers<T> {
     /// The affine forms, then the arguments of the density.
     pub values: Vec<LaneArray<T>>,
     /// Their adjoints.
-    slopes: Vec<LaneArray<T>>,
+    pub slopes: Vec<LaneArray<T>>,
     work: Vec<LaneArray<T>>,
     /// The partial derivatives by each argument, one after the other.
     partials: Vec<T>,
@@ -90,7 +86,7 @@ pub(super) struct Chunk<T> {
     /// For each run the sums of the atoms of sorted groups, in the order of [`Glm::of_runs`].
     pub by_run: Vec<T>,
     /// For each atom of another group a sum for each place.
-    scattered: Vec<Vec<T>>,
+    pub scattered: Vec<Vec<T>>,
 }
 
 impl<T: Scalar> Buffers<T> {
@@ -404,7 +400,7 @@ impl Glm {
     }
 
     /// The group of an atom that is not of the top level.
-    fn group(&self, atom: &Atom) -> &Group {
+    pub(super) fn group(&self, atom: &Atom) -> &Group {
         &self.groups[atom.group.expect("an atom of another plate has a group")]
     }
 
@@ -419,234 +415,5 @@ impl Glm {
             .partition_point(|start| *start as usize <= rows.start)
             - 1;
         first..before(rows.end)
-    }
-}
-
-/// Some elements of a recognised term.
-#[derive(Clone, Copy)]
-pub(super) struct Block<'a, T> {
-    pub glm: &'a Glm,
-    given: Given<'a, T>,
-    pub first: usize,
-    pub n: usize,
-    /// The run of the first element.
-    run: usize,
-}
-
-/// Elements of a block that lie in one run, counted from the block's first.
-pub(super) struct Piece {
-    pub run: usize,
-    pub lanes: Range<usize>,
-}
-
-impl<'a, T: Scalar> Block<'a, T> {
-    #[inline(always)]
-    pub fn values(self, read: usize) -> &'a [T] {
-        self.glm.values(self.given, read)
-    }
-
-    /// Some lanes of a column.
-    #[inline(always)]
-    pub fn column<'c>(self, column: &'c Column, lanes: &Range<usize>) -> &'c [f64] {
-        column.slice(self.first + lanes.start, lanes.len())
-    }
-
-    #[inline(always)]
-    pub fn pieces(self) -> impl Iterator<Item = Piece> {
-        let (first, end) = (self.first, self.first + self.n);
-        let runs = self.glm.runs[self.run..].windows(2).enumerate();
-        runs.map_while(move |(k, run)| {
-            let (from, to) = ((run[0] as usize).max(first), (run[1] as usize).min(end));
-            (from < end).then(|| Piece {
-                run: self.run + k,
-                lanes: from - first..to - first,
-            })
-        })
-    }
-
-    /// The places of an atom that is not of a sorted group.
-    #[inline(always)]
-    fn index(self, atom: &Atom) -> &'a [u32] {
-        &self.glm.group(atom).index[self.first..][..self.n]
-    }
-}
-
-/// Writes the affine forms and the predictors of a block.
-struct Predict<'a, T> {
-    block: Block<'a, T>,
-    values: &'a mut [LaneArray<T>],
-}
-
-impl<T: Scalar> Task for Predict<'_, T> {
-    type Output = ();
-
-    #[inline(always)]
-    fn run<F: Fma>(self) {
-        let Predict { block, values } = self;
-        let (glm, n) = (block.glm, block.n);
-        let (forms, args) = values.split_at_mut(glm.affines.len());
-        for (affine, out) in glm.affines.iter().zip(&mut *forms) {
-            predict::<T, F>(block, affine, &mut out[..n]);
-        }
-        for (arg, out) in glm.args.iter().zip(args) {
-            if let Arg::Predictor(Predictor { sum, products }) = arg
-                && !products.is_empty()
-            {
-                let out = &mut out[..n];
-                out.copy_from_slice(&forms[*sum][..n]);
-                for [a, b] in products {
-                    let [a, b] = [a, b].map(|form| &forms[*form][..n]);
-                    loops::add_product(out, a, b);
-                }
-            }
-        }
-    }
-}
-
-#[inline(always)]
-fn predict<'a, T: Scalar, F: Fma>(block: Block<'a, T>, affine: &'a Affine, out: &mut [T]) {
-    let all = 0..block.n;
-    let constant = T::of(affine.constant);
-    add_atoms::<T, F, true>(block, &affine.tops, constant, |_| 0, &all, out);
-    for columns in affine.offsets.chunks(loops::AT_ONCE) {
-        loops::add_columns::<T, F, _, false>(out, T::zero(), columns, |column| {
-            (T::one(), block.column(column, &all))
-        });
-    }
-    if affine.runs.len() > 0 {
-        for Piece { run, lanes } in block.pieces() {
-            let element = |atom: &Atom| block.glm.element(atom, run);
-            let out = &mut out[lanes.clone()];
-            add_atoms::<T, F, false>(block, &affine.runs, T::zero(), element, &lanes, out);
-        }
-    }
-    for atom in &affine.scattered.alone {
-        let (values, index) = (block.values(atom.read), block.index(atom));
-        loops::gather::<T, F>(out, values, index, atom.factor, None);
-    }
-    for (atom, column) in &affine.scattered.times {
-        let (values, index) = (block.values(atom.read), block.index(atom));
-        let column = Some(block.column(column, &all));
-        loops::gather::<T, F>(out, values, index, atom.factor, column);
-    }
-}
-
-/// Adds atoms, whose values are the same in all lanes, and a number; sets the lanes to that with `SET`.
-#[inline(always)]
-fn add_atoms<'a, T: Scalar, F: Fma, const SET: bool>(
-    block: Block<'a, T>,
-    atoms: &'a Atoms,
-    constant: T,
-    element: impl Fn(&Atom) -> usize,
-    lanes: &Range<usize>,
-    out: &mut [T],
-) {
-    let value = |atom: &Atom| block.values(atom.read)[element(atom)] * T::of(atom.factor);
-    let base = (atoms.alone.iter()).fold(constant, |base, atom| base + value(atom));
-    let term = |(atom, column): &'a (Atom, Column)| (value(atom), block.column(column, lanes));
-    let (first, rest) = atoms.times.split_at(atoms.times.len().min(loops::AT_ONCE));
-    loops::add_columns::<T, F, _, SET>(out, base, first, term);
-    for more in rest.chunks(loops::AT_ONCE) {
-        loops::add_columns::<T, F, _, false>(out, T::zero(), more, term);
-    }
-}
-
-/// Adds up the adjoints of what a block reads.
-struct Collect<'a, T> {
-    block: Block<'a, T>,
-    chunk: &'a mut Chunk<T>,
-    buffers: &'a mut Buffers<T>,
-}
-
-impl<T: Scalar> Task for Collect<'_, T> {
-    type Output = ();
-
-    #[inline(always)]
-    fn run<F: Fma>(self) {
-        let Collect {
-            block,
-            chunk,
-            buffers,
-        } = self;
-        let (glm, n) = (block.glm, block.n);
-        let (own, slopes) = (buffers.slopes).split_at_mut(glm.affines.len());
-        let mut place = Place::default();
-        for (arg, slope) in glm.args.iter().zip(slopes) {
-            let (Arg::Predictor(Predictor { sum, products }), slope) = (arg, &slope[..n]) else {
-                continue;
-            };
-            collect::<T, F>(block, &glm.affines[*sum], slope, chunk, &mut place);
-            for [a, b] in products {
-                for (form, other) in [(*a, *b), (*b, *a)] {
-                    let out = &mut own[form][..n];
-                    out.fill(T::zero());
-                    loops::add_product(out, slope, &buffers.values[other][..n]);
-                    collect::<T, F>(block, &glm.affines[form], out, chunk, &mut place);
-                }
-            }
-        }
-    }
-}
-
-/// How many atoms of each kind come before those of an affine form.
-#[derive(Default)]
-struct Place {
-    tops: usize,
-    runs: usize,
-    scattered: usize,
-}
-
-/// Adds the sums of one affine form. The forms are visited in the order of [`Glm::affines`].
-#[inline(always)]
-fn collect<'a, T: Scalar, F: Fma>(
-    block: Block<'a, T>,
-    affine: &'a Affine,
-    slope: &[T],
-    chunk: &mut Chunk<T>,
-    place: &mut Place,
-) {
-    let all = 0..block.n;
-    let tops = &mut chunk.tops[place.tops..][..affine.tops.len()];
-    add_sums::<T, F>(block, &affine.tops, &all, slope, tops);
-    place.tops += affine.tops.len();
-    if affine.runs.len() > 0 {
-        let each = chunk.by_run.len() / chunk.runs.len();
-        for Piece { run, lanes } in block.pieces() {
-            let at = (run - chunk.runs.start) * each + place.runs;
-            let sums = &mut chunk.by_run[at..][..affine.runs.len()];
-            add_sums::<T, F>(block, &affine.runs, &lanes, &slope[lanes.clone()], sums);
-        }
-        place.runs += affine.runs.len();
-    }
-    let mut scattered = chunk.scattered[place.scattered..].iter_mut();
-    for (atom, sums) in affine.scattered.alone.iter().zip(&mut scattered) {
-        loops::scatter::<T, F>(slope, sums, block.index(atom), atom.factor, None);
-    }
-    for ((atom, column), sums) in affine.scattered.times.iter().zip(&mut scattered) {
-        let column = Some(block.column(column, &all));
-        loops::scatter::<T, F>(slope, sums, block.index(atom), atom.factor, column);
-    }
-    place.scattered += affine.scattered.len();
-}
-
-/// Adds the sums of atoms whose values are the same in all lanes.
-#[inline(always)]
-pub(super) fn add_sums<'a, T: Scalar, F: Fma>(
-    block: Block<'a, T>,
-    atoms: &'a Atoms,
-    lanes: &Range<usize>,
-    slope: &[T],
-    sums: &mut [T],
-) {
-    let (alone, times) = sums.split_at_mut(atoms.alone.len());
-    if !alone.is_empty() {
-        let total = sum::<T, F>(slope);
-        for sum in alone {
-            *sum += total;
-        }
-    }
-    let column = |(_, column): &'a (Atom, Column)| block.column(column, lanes);
-    for (some, sums) in (atoms.times.chunks(loops::AT_ONCE)).zip(times.chunks_mut(loops::AT_ONCE)) {
-        loops::add_dots::<T, F, _>(slope, some, column, sums);
     }
 }

@@ -1,0 +1,284 @@
+//! The fit of a guide that integrates the locals out: the mode of the globals' density, a Gaussian around it, the finer rule's correction.
+
+use super::AnyElbo;
+use super::Ending;
+use super::Run;
+use super::lbfgs::End;
+use super::mode;
+use super::mode::Scale;
+use super::natural;
+use super::natural::Dense;
+use super::natural::Settled;
+use crate::elbo::ElboKind;
+use crate::elbo::ElboValue;
+use crate::elbo::standard_error;
+use crate::guide::Gaussian;
+use crate::guide::Integrated;
+use crate::guide::noise::Noise;
+use crate::marginal::Integral;
+use crate::marginal::Marginal;
+use crate::marginal::Order;
+use crate::marginal::above_of;
+
+/// Iterations of the search for a mode.
+const CLIMB: usize = 300;
+/// Gradients are differenced over this many units of the scale.
+const STEP: f64 = 0.4;
+/// The fewest draws, and the most.
+const DRAWS: (usize, usize) = (16, 64);
+/// The largest Monte Carlo error of a mean, in posterior sds.
+const ERROR: f64 = 0.05;
+/// The correction towards the finer rule that is taken without another look, in posterior sds.
+const CORRECTION: f64 = 0.5;
+/// Draws for the bound that is reported, at most and at least, and the elements that may be visited for them.
+const REPORTED: (usize, usize, usize) = (256, 16, 2_000_000);
+
+/// Maximises the bound; gives the Gaussian over all coordinates, how it ended, and the bound by terms.
+pub(super) fn maximise(
+    run: &mut Run<'_, '_>,
+    integrated: &Integrated,
+    seed: u32,
+) -> (Gaussian, Ending, Option<ElboValue>) {
+    let elbo = run.elbo;
+    let found = Marginal::new(elbo.joint, &integrated.forest, integrated.integral);
+    let mut marginal = found.expect("invariant: a density with a forest integrates its locals out");
+    let start: Vec<f64> = (elbo.joint.sites().iter())
+        .flat_map(|s| s.start.iter().copied())
+        .collect();
+    let mut fitted = Fitted {
+        run,
+        marginal: &mut marginal,
+        order: Order::Low,
+    };
+    let (q, ending) = fitted.globals(&start, seed);
+    let Some(q) = q else {
+        let unmoved = Gaussian {
+            mean: start,
+            scale: elbo.guide.pattern().identity(),
+        };
+        return (unmoved, ending, None);
+    };
+    let gaussian = gaussian(elbo, &mut marginal, &q);
+    let value = bound(elbo, &mut marginal, &q, &gaussian, seed.wrapping_add(3));
+    (gaussian, ending, Some(value))
+}
+
+struct Fitted<'r, 'a, 'b, 'm> {
+    run: &'r mut Run<'a, 'b>,
+    marginal: &'r mut Marginal<'m>,
+    order: Order,
+}
+
+impl Fitted<'_, '_, '_, '_> {
+    /// The Gaussian over the globals.
+    fn globals(&mut self, start: &[f64], seed: u32) -> (Option<Dense>, Ending) {
+        let n = self.marginal.dim();
+        if n == 0 {
+            let q = Dense {
+                mean: Vec::new(),
+                scale: Scale::unit(0),
+            };
+            return (Some(q), Ending::Converged);
+        }
+        let (mut q, certain) = match self.mode() {
+            Ok(found) => found,
+            Err(End::Stopped) => return (None, Ending::Interrupted),
+            Err(End::Spent) => return (None, Ending::Spent),
+            Err(End::NotFinite | End::Converged | End::Flat) => {
+                return (None, Ending::NotFinite(start.to_vec()));
+            }
+        };
+        let mut count = DRAWS.0.max(2 * n);
+        if !certain {
+            count = count.max(32);
+        }
+        let mut ending = self.settle(&mut q, count, seed);
+        if self.marginal.integral() == Integral::Quadrature
+            && matches!(ending, Ending::Converged)
+            && !self.correct(&mut q)
+        {
+            self.order = Order::High;
+            ending = self.settle(&mut q, count, seed);
+        }
+        (Some(q), ending)
+    }
+
+    /// Settles q, with more draws while they leave too large an error.
+    fn settle(&mut self, q: &mut Dense, mut count: usize, seed: u32) -> Ending {
+        loop {
+            let noise = Noise::dense(q.mean.len(), count, seed);
+            let (marginal, run, order) = (&mut *self.marginal, &mut *self.run, self.order);
+            let mut density = |theta: &[f64], g: &mut [f64]| marginal.gradient(theta, order, g);
+            let (settled, error) =
+                natural::settle(&mut density, q, &noise, &mut |value| run.tell(value));
+            match settled {
+                _ if self.run.left() == 0 => return Ending::Spent,
+                Settled::Yes if error > ERROR && 2 * count <= DRAWS.1 => count *= 2,
+                // Of a posterior that no Gaussian settles on the check draws with other tails, and says whether they can be relied on.
+                Settled::Yes | Settled::No => return Ending::Converged,
+                Settled::Stopped => return Ending::Interrupted,
+                Settled::NotFinite => return Ending::NotFinite(self.marginal.point().to_vec()),
+            }
+        }
+    }
+
+    /// The mode with the curvature there; whether that is positive definite as it is.
+    fn mode(&mut self) -> Result<(Dense, bool), End> {
+        let n = self.marginal.dim();
+        let start = self.marginal.start();
+        let scale = match self.marginal.recentre(&start) {
+            Some(centre) => Scale::of_curvature(&centre.curvature, n, 1e-3).0,
+            None => Scale::unit(n),
+        };
+        self.marginal.uncentre();
+        let (marginal, run) = (&mut *self.marginal, &mut *self.run);
+        let mut density = |theta: &[f64], g: &mut [f64]| marginal.gradient(theta, Order::Low, g);
+        let (mut mean, end) =
+            mode::climb(&mut density, &start, &scale, CLIMB, &mut |v| run.show(v));
+        match end {
+            End::Converged | End::Flat | End::Spent => {}
+            End::Stopped | End::NotFinite => return Err(end),
+        }
+        let scale = match self.marginal.recentre(&mean) {
+            Some(centre) => Scale::of_curvature(&centre.curvature, n, 1e-3).0,
+            None => return Err(End::NotFinite),
+        };
+        let marginal = &mut *self.marginal;
+        let mut density = |theta: &[f64], g: &mut [f64]| marginal.gradient(theta, Order::Low, g);
+        let mut here = vec![0.0; n];
+        density(&mean, &mut here);
+        let curvature = [STEP, 0.1 * STEP, 0.01 * STEP]
+            .iter()
+            .find_map(|step| mode::curvature(&mut density, &mean, &scale, *step, &here));
+        let curvature = curvature.ok_or(End::NotFinite)?;
+        let (inner, certain) = Scale::of_curvature(&curvature, n, 0.05);
+        let columns = mode::product(&scale.columns, &inner.columns, n, false);
+        let whole = Scale { n, columns };
+        // One Newton step: the search ended near the mode, not at it.
+        let shift = whole.pull(&here);
+        if certain && shift.iter().all(|s| s.abs() < 1.0) {
+            mean = whole.at(&mean, &shift);
+        }
+        let lower = whole.lower_of(&Scale::unit(n).columns);
+        let scale = lower.ok_or(End::NotFinite)?;
+        Ok((Dense { mean, scale }, certain))
+    }
+
+    /// Moves the mean to where the finer rule has it, to first order; false if that is too far to be taken on trust.
+    fn correct(&mut self, q: &mut Dense) -> bool {
+        let n = q.mean.len();
+        let (mut low, mut high) = (vec![0.0; n], vec![0.0; n]);
+        self.marginal.gradient(&q.mean, Order::Low, &mut low);
+        self.marginal.gradient(&q.mean, Order::High, &mut high);
+        let defect: Vec<f64> = high.iter().zip(&low).map(|(h, l)| h - l).collect();
+        let shift = q.scale.pull(&defect);
+        let small = shift.iter().all(|s| s.abs() <= CORRECTION);
+        if small {
+            q.mean = q.scale.at(&q.mean, &shift);
+        }
+        small
+    }
+}
+
+/// The joint Gaussian nearest to q over the globals and the locals given them: `φ = φ̂ + J (θ − μ)` and spreads as at μ.
+fn gaussian(elbo: &AnyElbo<'_>, marginal: &mut Marginal<'_>, q: &Dense) -> Gaussian {
+    let (pattern, forest) = (elbo.guide.pattern(), marginal.forest());
+    let n = q.mean.len();
+    let mut scale = pattern.identity();
+    for (i, g) in forest.globals.iter().enumerate() {
+        let row = pattern.row(*g as usize);
+        scale[row].copy_from_slice(&q.scale.columns[i * n..i * n + i + 1]);
+    }
+    let centre = marginal.recentre(&q.mean).cloned();
+    let Some(centre) = centre else {
+        let mut mean = marginal.point().to_vec();
+        for (g, m) in forest.globals.iter().zip(&q.mean) {
+            mean[*g as usize] = *m;
+        }
+        return Gaussian { mean, scale };
+    };
+    let arrow = marginal.arrow();
+    let mut row = vec![0.0; pattern.dim()];
+    for (p, plate) in forest.plates.iter().enumerate() {
+        for i in 0..plate.count {
+            for r in 0..plate.width {
+                let at = plate.at(r, i);
+                let (couple, spread) = arrow.row(p, i, r);
+                for (k, s) in spread.iter().enumerate() {
+                    row[plate.at(k, i)] = *s;
+                }
+                // What lies above moves with the globals, which the slopes count, and by its own noise.
+                for (outer, couple) in above_of(forest, plate, i).zip(couple) {
+                    for (c, value) in pattern.entries(&scale, outer) {
+                        row[c] -= couple * value;
+                    }
+                }
+                for (j, g) in forest.globals.iter().enumerate() {
+                    let slopes = (j..n).map(|k| centre.slopes[k][at] * q.scale.columns[k * n + j]);
+                    row[*g as usize] = slopes.sum();
+                }
+                for i in pattern.row(at) {
+                    scale[i] = std::mem::take(&mut row[pattern.column(i)]);
+                }
+            }
+        }
+    }
+    Gaussian {
+        mean: centre.z,
+        scale,
+    }
+}
+
+/// The bound by terms, on draws that the fit has not seen: a mean over the globals of what is exact, or by quadrature, given them.
+fn bound(
+    elbo: &AnyElbo<'_>,
+    marginal: &mut Marginal<'_>,
+    q: &Dense,
+    gaussian: &Gaussian,
+    seed: u32,
+) -> ElboValue {
+    let affordable = REPORTED.2 / marginal.visits().max(1);
+    let least = (2 * q.mean.len()).clamp(REPORTED.1, 64);
+    let count = affordable.clamp(least, REPORTED.0);
+    let noise = match q.mean.len() {
+        0 => Noise::none(0),
+        n => Noise::dense(n, count, seed),
+    };
+    let share = 1.0 / noise.count() as f64;
+    let sites = elbo.joint.sites();
+    let mut expected = vec![0.0; elbo.terms.len()];
+    let mut entropies = vec![0.0; sites.len()];
+    let mut values = Vec::with_capacity(noise.count());
+    for e in noise.draws() {
+        let found = marginal.expected(&q.scale.at(&q.mean, e));
+        values.push(found.value);
+        for (sum, term) in expected.iter_mut().zip(&found.terms) {
+            *sum += share * term;
+        }
+        for (plate, shares) in marginal.forest().plates.iter().zip(&found.entropies) {
+            let mut shares = shares.iter();
+            for s in &plate.sites {
+                let width = sites[*s].width * sites[*s].len / plate.count;
+                let own = shares.by_ref().take(width);
+                entropies[*s] += share * own.sum::<f64>();
+            }
+        }
+    }
+    let terms: Vec<f64> = (elbo.terms.iter().zip(&expected))
+        .map(|(term, expected)| match (term.kind, term.site) {
+            (ElboKind::Reconstruction | ElboKind::Factor, _) | (_, None) => *expected,
+            (ElboKind::LocalKl | ElboKind::GlobalKl, Some(s)) if marginal.forest().holds(s) => {
+                -entropies[s] - expected
+            }
+            (ElboKind::LocalKl | ElboKind::GlobalKl, Some(s)) => {
+                -elbo.guide.entropy(gaussian, s) - expected
+            }
+        })
+        .collect();
+    let signed = elbo.terms.iter().zip(&terms);
+    ElboValue {
+        total: signed.map(|(term, value)| term.kind.sign() * value).sum(),
+        mcse: standard_error(&values),
+        terms,
+    }
+}

@@ -1,0 +1,121 @@
+//! The locals that can be integrated out given the globals, and what integration asks of the density.
+//!
+//! Plates whose elements are independent given everything above them form a forest: each lies below the next coarser one that is
+//! integrated out too, or directly below the globals θ. All other coordinates, of the top level and of plates that cross, are θ.
+
+mod form;
+mod plan;
+mod rows;
+mod tape;
+
+use crate::shape::PlateId;
+pub(super) use plan::plan;
+use std::sync::Arc;
+pub(super) use tape::TapeLocals;
+
+/// The plates that are integrated out, every parent before its children, and the globals.
+#[derive(Clone, Debug, Default)]
+pub struct Forest {
+    /// The plates.
+    pub plates: Vec<LocalPlate>,
+    /// The coordinates that are not integrated out, ascending.
+    pub globals: Vec<u32>,
+    /// For each term of the density the plate, by its place here, whose elements it is summed over; `None` if it depends on globals alone.
+    pub terms: Vec<Option<usize>>,
+    /// Whether terms mix what only an exact integral can take apart.
+    pub mixes: bool,
+}
+
+/// A plate whose locals are integrated out; or one element that is the whole of several sites, above all plates.
+#[derive(Clone, Debug)]
+pub struct LocalPlate {
+    /// The plate; the top level for one element of several sites.
+    pub plate: PlateId,
+    /// Its sites, by their places.
+    pub sites: Vec<usize>,
+    /// Its coordinates: number `k` of element `i` at `k * count + i`.
+    pub coordinates: Vec<u32>,
+    /// Its elements.
+    pub count: usize,
+    /// Coordinates of one element.
+    pub width: usize,
+    /// The plates above it that are integrated out too, outermost first.
+    pub above: Vec<Ancestor>,
+}
+
+/// A plate that another lies in.
+#[derive(Clone, Debug)]
+pub struct Ancestor {
+    /// Its place in the forest.
+    pub place: usize,
+    /// Its element that each element of the other lies in.
+    pub element: Arc<[u32]>,
+}
+
+impl LocalPlate {
+    /// The place of coordinate `k` of element `i` among all coordinates.
+    pub fn at(&self, k: usize, i: usize) -> usize {
+        self.coordinates[k * self.count + i] as usize
+    }
+
+    /// The coordinates of the elements above an element and of itself.
+    pub fn chain_width(&self, forest: &Forest) -> usize {
+        let above = self.above.iter().map(|a| forest.plates[a.place].width);
+        above.sum::<usize>() + self.width
+    }
+}
+
+impl Forest {
+    /// Whether a site is integrated out.
+    pub fn holds(&self, site: usize) -> bool {
+        self.plates.iter().any(|p| p.sites.contains(&site))
+    }
+
+    /// The number of local coordinates.
+    pub fn locals(&self) -> usize {
+        self.plates.iter().map(|p| p.width * p.count).sum()
+    }
+
+    /// The coordinates of one element of the deepest plate and all above it, at most.
+    pub fn widest_chain(&self) -> usize {
+        let chains = self.plates.iter().map(|p| p.chain_width(self));
+        chains.max().unwrap_or(0)
+    }
+}
+
+/// What integrating the locals out asks of a density: its terms at points z of all coordinates.
+///
+/// Given the globals, elements of a plate are independent: one sweep looks at all of them at once.
+pub trait Locals {
+    /// The elements that one sweep over all terms visits.
+    fn visits(&self) -> usize;
+
+    /// The sum of all terms at `z` and, written over `gradient`, its gradient.
+    fn gradient(&mut self, z: &[f64], gradient: &mut [f64]) -> f64;
+
+    /// The value of each term at the point of the last [`Locals::gradient`] or, times the weights, [`Locals::weighted`].
+    fn terms(&self) -> &[f64];
+
+    /// Writes the Hessian of the sum of all terms at `z`, times `v`, over `product`.
+    fn product(&mut self, z: &[f64], v: &[f64], product: &mut [f64]);
+
+    /// Sets the globals to those of `z` for the calls of [`Locals::curve`], [`Locals::values`] and [`Locals::weighted`] that follow.
+    fn prepare(&mut self, z: &[f64]);
+
+    /// Writes the gradient at `z` over `slope`, where only that in the locals means something, and gives `take` for each plate and
+    /// each coordinate of its elements the Hessian times the direction that moves this coordinate of all of them.
+    fn curve(&mut self, z: &[f64], slope: &mut [f64], take: &mut dyn FnMut(usize, usize, &[f64]));
+
+    /// Writes for each plate of the forest the sum of its terms in each of its elements over `values`.
+    fn values(&mut self, z: &[f64], values: &mut [Vec<f64>]);
+
+    /// The sum of the terms that depend on globals alone; adds its gradient.
+    fn rest(&mut self, z: &[f64], gradient: &mut [f64]) -> f64;
+
+    /// Runs the terms that depend on locals, each element's times its weight; adds their gradient in the globals, or keeps it for
+    /// [`Locals::finish`].
+    fn weighted(&mut self, z: &[f64], weights: &[Vec<f64>], gradient: &mut [f64]);
+
+    /// Adds what [`Locals::weighted`] has kept since the last [`Locals::prepare`]; `z` has the same globals.
+    fn finish(&mut self, z: &[f64], gradient: &mut [f64]);
+}
