@@ -34,26 +34,30 @@ pub trait Real:
     /// This times a number, and another added.
     fn times_plus<F: Fma>(self, factor: f64, addend: Self) -> Self;
 
-    /// Sums of lanes, as totals side by side.
+    /// Adds lanes to totals side by side.
     #[inline(always)]
-    fn sums<F: Fma>(lanes: &[Self]) -> Totals<Self> {
-        sums::by_number(lanes, Self::zero(), |sum, i| sum + lanes[i])
+    fn sums<F: Fma>(totals: &mut Totals<Self>, lanes: &[Self]) {
+        sums::by_number(totals, lanes, |sum, i| sum + lanes[i]);
     }
 
-    /// Products of lanes, as totals side by side.
+    /// Multiplies totals side by side by lanes.
     #[inline(always)]
-    fn products<F: Fma>(lanes: &[Self]) -> Totals<Self> {
-        sums::by_number(lanes, Self::one(), |product, i| product * lanes[i])
+    fn products<F: Fma>(totals: &mut Totals<Self>, lanes: &[Self]) {
+        sums::by_number(totals, lanes, |product, i| product * lanes[i]);
     }
 
-    /// Sums of lane · column for each column, as totals side by side.
+    /// Adds lane · column for each column to totals side by side.
     #[inline(always)]
-    fn dots<F: Fma, const K: usize>(lanes: &[Self], columns: [&[f64]; K]) -> [Totals<Self>; K] {
-        columns.map(|column| {
+    fn dots<F: Fma, const K: usize>(
+        totals: [&mut Totals<Self>; K],
+        lanes: &[Self],
+        columns: [&[f64]; K],
+    ) {
+        for (totals, column) in totals.into_iter().zip(columns) {
             let column = &column[..lanes.len()];
             let step = |sum: Self, i: usize| lanes[i].times_plus::<F>(column[i], sum);
-            sums::by_number(lanes, Self::zero(), step)
-        })
+            sums::by_number(totals, lanes, step);
+        }
     }
 
     /// e to this power.
@@ -406,25 +410,35 @@ impl Real for f64 {
         F::fma(self, factor, addend)
     }
     #[inline(always)]
-    fn sums<F: Fma>(lanes: &[f64]) -> Totals<f64> {
-        F::vectors(sums::Sums(lanes)).unwrap_or_else(|sums::Sums(lanes)| {
-            sums::by_number(lanes, 0.0, |sum, i| sum + lanes[i])
-        })
+    fn sums<F: Fma>(totals: &mut Totals<f64>, lanes: &[f64]) {
+        if let Err(sums::Sums { totals, lanes }) = F::vectors(sums::Sums { totals, lanes }) {
+            sums::by_number(totals, lanes, |sum, i| sum + lanes[i]);
+        }
     }
     #[inline(always)]
-    fn products<F: Fma>(lanes: &[f64]) -> Totals<f64> {
-        F::vectors(sums::Products(lanes)).unwrap_or_else(|sums::Products(lanes)| {
-            sums::by_number(lanes, 1.0, |product, i| product * lanes[i])
-        })
+    fn products<F: Fma>(totals: &mut Totals<f64>, lanes: &[f64]) {
+        if let Err(sums::Products { totals, lanes }) = F::vectors(sums::Products { totals, lanes })
+        {
+            sums::by_number(totals, lanes, |product, i| product * lanes[i]);
+        }
     }
     #[inline(always)]
-    fn dots<F: Fma, const K: usize>(lanes: &[f64], columns: [&[f64]; K]) -> [Totals<f64>; K] {
-        F::vectors(sums::Dots { lanes, columns }).unwrap_or_else(|sums::Dots { lanes, columns }| {
-            columns.map(|column| {
+    fn dots<F: Fma, const K: usize>(
+        totals: [&mut Totals<f64>; K],
+        lanes: &[f64],
+        columns: [&[f64]; K],
+    ) {
+        let task = sums::Dots {
+            totals,
+            lanes,
+            columns,
+        };
+        if let Err(sums::Dots { totals, .. }) = F::vectors(task) {
+            for (totals, column) in totals.into_iter().zip(columns) {
                 let column = &column[..lanes.len()];
                 let step = |sum: f64, i: usize| F::fma(lanes[i], column[i], sum);
-                sums::by_number(lanes, 0.0, step)
-            })
-        })
+                sums::by_number(totals, lanes, step);
+            }
+        }
     }
 }

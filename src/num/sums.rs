@@ -13,25 +13,43 @@ const SIDE_BY_SIDE: usize = 8;
 /// The most vectors that they are kept in.
 const MOST_VECTORS: usize = 4;
 
-/// The totals of some lanes, to be added or multiplied up.
-pub(super) type Totals<T> = [T; SIDE_BY_SIDE];
+/// Totals of some lanes, to be added or multiplied up.
+pub type Totals<T> = [T; SIDE_BY_SIDE];
 
 /// Σ of the lanes.
 #[inline(always)]
 pub fn sum<T: Real, F: Fma>(lanes: &[T]) -> T {
-    fold(T::sums::<F>(lanes), |a, b| a + b)
+    let mut totals = [T::zero(); SIDE_BY_SIDE];
+    T::sums::<F>(&mut totals, lanes);
+    sum_of(totals)
 }
 
 /// Π of the lanes.
 #[inline(always)]
 pub fn product<T: Real, F: Fma>(lanes: &[T]) -> T {
-    fold(T::products::<F>(lanes), |a, b| a * b)
+    let mut totals = [T::one(); SIDE_BY_SIDE];
+    T::products::<F>(&mut totals, lanes);
+    product_of(totals)
 }
 
 /// Σ lane · column, for each column.
 #[inline(always)]
 pub fn dots<T: Real, F: Fma, const K: usize>(lanes: &[T], columns: [&[f64]; K]) -> [T; K] {
-    T::dots::<F, K>(lanes, columns).map(|totals| fold(totals, |a, b| a + b))
+    let mut totals = [[T::zero(); SIDE_BY_SIDE]; K];
+    T::dots::<F, K>(totals.each_mut(), lanes, columns);
+    totals.map(sum_of)
+}
+
+/// The sum of totals.
+#[inline(always)]
+pub fn sum_of<T: Real>(totals: Totals<T>) -> T {
+    fold(totals, |a, b| a + b)
+}
+
+/// The product of totals.
+#[inline(always)]
+pub fn product_of<T: Real>(totals: Totals<T>) -> T {
+    fold(totals, |a, b| a * b)
 }
 
 /// All totals in one: halves are joined, so that few steps wait for one another.
@@ -42,10 +60,13 @@ fn fold<T: Copy>(totals: Totals<T>, join: impl Fn(T, T) -> T) -> T {
     join(join(a, c), join(b, d))
 }
 
-/// One total for each place of `SIDE_BY_SIDE` neighbours.
+/// Goes on with one total for each place of `SIDE_BY_SIDE` neighbours.
 #[inline(always)]
-pub(super) fn by_number<T: Copy>(lanes: &[T], start: T, step: impl Fn(T, usize) -> T) -> Totals<T> {
-    let mut totals = [start; SIDE_BY_SIDE];
+pub(super) fn by_number<T: Copy>(
+    totals: &mut Totals<T>,
+    lanes: &[T],
+    step: impl Fn(T, usize) -> T,
+) {
     let full = lanes.len() - lanes.len() % SIDE_BY_SIDE;
     let mut first = 0;
     while first < full {
@@ -57,17 +78,23 @@ pub(super) fn by_number<T: Copy>(lanes: &[T], start: T, step: impl Fn(T, usize) 
     for (k, total) in totals[..lanes.len() - full].iter_mut().enumerate() {
         *total = step(*total, full + k);
     }
-    totals
 }
 
-/// The totals of sums.
-pub(super) struct Sums<'a>(pub &'a [f64]);
+/// The totals of sums, going on.
+pub(super) struct Sums<'a> {
+    pub totals: &'a mut Totals<f64>,
+    pub lanes: &'a [f64],
+}
 
-/// The totals of products.
-pub(super) struct Products<'a>(pub &'a [f64]);
+/// The totals of products, going on.
+pub(super) struct Products<'a> {
+    pub totals: &'a mut Totals<f64>,
+    pub lanes: &'a [f64],
+}
 
-/// The totals of dot products.
+/// The totals of dot products, going on.
 pub(super) struct Dots<'a, const K: usize> {
+    pub totals: [&'a mut Totals<f64>; K],
     pub lanes: &'a [f64],
     pub columns: [&'a [f64]; K],
 }
@@ -78,13 +105,22 @@ fn vectors<S: Simd>(lanes: &[f64]) -> &[S::f64s] {
     S::as_simd_f64s(&lanes[..lanes.len() - lanes.len() % SIDE_BY_SIDE]).0
 }
 
-/// The totals as numbers.
+/// Totals as vectors.
 #[inline(always)]
-fn numbers<S: Simd>(vectors: [S::f64s; MOST_VECTORS]) -> Totals<f64> {
-    let mut totals = [0.0; SIDE_BY_SIDE];
-    let (places, _) = S::as_mut_simd_f64s(&mut totals);
-    places.copy_from_slice(&vectors[..places.len()]);
-    totals
+fn as_vectors<S: Simd>(simd: S, totals: &Totals<f64>) -> [S::f64s; MOST_VECTORS] {
+    let mut vectors = [simd.splat_f64s(0.0); MOST_VECTORS];
+    for (vector, totals) in vectors.iter_mut().zip(S::as_simd_f64s(totals).0) {
+        *vector = *totals;
+    }
+    vectors
+}
+
+/// Writes vectors over totals.
+#[inline(always)]
+fn store<S: Simd>(vectors: &[S::f64s; MOST_VECTORS], totals: &mut Totals<f64>) {
+    for (place, vector) in S::as_mut_simd_f64s(totals).0.iter_mut().zip(vectors) {
+        *place = *vector;
+    }
 }
 
 /// What is left over behind the whole groups.
@@ -94,52 +130,48 @@ fn rest(lanes: &[f64]) -> &[f64] {
 }
 
 impl WithSimd for Sums<'_> {
-    type Output = Totals<f64>;
+    type Output = ();
 
     #[inline(always)]
-    fn with_simd<S: Simd>(self, simd: S) -> Totals<f64> {
-        let each = SIDE_BY_SIDE / S::F64_LANES;
-        let mut totals = [simd.splat_f64s(0.0); MOST_VECTORS];
-        for lanes in vectors::<S>(self.0).chunks_exact(each) {
+    fn with_simd<S: Simd>(self, simd: S) {
+        let mut totals = as_vectors(simd, self.totals);
+        for lanes in vectors::<S>(self.lanes).chunks_exact(SIDE_BY_SIDE / S::F64_LANES) {
             for (total, lane) in totals.iter_mut().zip(lanes) {
                 *total = simd.add_f64s(*total, *lane);
             }
         }
-        let mut totals = numbers::<S>(totals);
-        for (total, lane) in totals.iter_mut().zip(rest(self.0)) {
+        store::<S>(&totals, self.totals);
+        for (total, lane) in self.totals.iter_mut().zip(rest(self.lanes)) {
             *total += *lane;
         }
-        totals
     }
 }
 
 impl WithSimd for Products<'_> {
-    type Output = Totals<f64>;
+    type Output = ();
 
     #[inline(always)]
-    fn with_simd<S: Simd>(self, simd: S) -> Totals<f64> {
-        let each = SIDE_BY_SIDE / S::F64_LANES;
-        let mut totals = [simd.splat_f64s(1.0); MOST_VECTORS];
-        for lanes in vectors::<S>(self.0).chunks_exact(each) {
+    fn with_simd<S: Simd>(self, simd: S) {
+        let mut totals = as_vectors(simd, self.totals);
+        for lanes in vectors::<S>(self.lanes).chunks_exact(SIDE_BY_SIDE / S::F64_LANES) {
             for (total, lane) in totals.iter_mut().zip(lanes) {
                 *total = simd.mul_f64s(*total, *lane);
             }
         }
-        let mut totals = numbers::<S>(totals);
-        for (total, lane) in totals.iter_mut().zip(rest(self.0)) {
+        store::<S>(&totals, self.totals);
+        for (total, lane) in self.totals.iter_mut().zip(rest(self.lanes)) {
             *total *= *lane;
         }
-        totals
     }
 }
 
 impl<const K: usize> WithSimd for Dots<'_, K> {
-    type Output = [Totals<f64>; K];
+    type Output = ();
 
     #[inline(always)]
-    fn with_simd<S: Simd>(self, simd: S) -> [Totals<f64>; K] {
+    fn with_simd<S: Simd>(self, simd: S) {
         let each = SIDE_BY_SIDE / S::F64_LANES;
-        let mut totals = [[simd.splat_f64s(0.0); MOST_VECTORS]; K];
+        let mut sums = self.totals.each_ref().map(|totals| as_vectors(simd, totals));
         let lanes = vectors::<S>(self.lanes);
         let columns = self
             .columns
@@ -147,18 +179,17 @@ impl<const K: usize> WithSimd for Dots<'_, K> {
         let mut first = 0;
         while first + each <= lanes.len() {
             for k in 0..each {
-                for (totals, column) in totals.iter_mut().zip(columns) {
-                    totals[k] = simd.mul_add_f64s(lanes[first + k], column[first + k], totals[k]);
+                for (sums, column) in sums.iter_mut().zip(columns) {
+                    sums[k] = simd.mul_add_f64s(lanes[first + k], column[first + k], sums[k]);
                 }
             }
             first += each;
         }
-        let mut sums = totals.map(numbers::<S>);
-        for (totals, column) in sums.iter_mut().zip(self.columns) {
+        for ((totals, sums), column) in self.totals.into_iter().zip(&sums).zip(self.columns) {
+            store::<S>(sums, totals);
             for ((total, lane), x) in totals.iter_mut().zip(rest(self.lanes)).zip(rest(column)) {
                 *total = lane.mul_add(*x, *total);
             }
         }
-        sums
     }
 }

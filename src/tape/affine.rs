@@ -29,6 +29,11 @@ impl Column {
         &self.values[self.start + first..self.start + first + n]
     }
 
+    /// The numbers from element `first` on, with any that memory holds behind the plate's last element.
+    pub fn behind(&self, first: usize) -> &[f64] {
+        &self.values[self.start + first..]
+    }
+
     /// The numbers from element `first` on: `n`, or fewer where the memory ends. Behind the plate's last element they may be any.
     pub fn from(&self, first: usize, n: usize) -> &[f64] {
         let values = &self.values[self.start + first..];

@@ -9,6 +9,7 @@ pub mod functions;
 mod loops;
 mod one_pass;
 pub mod operators;
+mod stretch;
 
 use crate::num::Dual;
 use crate::num::Real;
@@ -18,6 +19,7 @@ pub use additive::*;
 pub use functions::*;
 pub use one_pass::*;
 pub use operators::*;
+pub use stretch::*;
 use std::cell::Cell;
 use std::marker::PhantomData;
 

@@ -3,6 +3,8 @@
 use super::Lanes;
 use super::Rule;
 use super::Scalar;
+use super::Stretch;
+use super::StretchSum;
 use crate::num::Dual;
 use crate::num::Lane;
 use crate::num::Real;
@@ -92,6 +94,8 @@ pub struct OnePassKernel<T: 'static> {
     /// The sum over all lanes of the values, without what is apart. Arguments that are shared are given once, all others lane by lane,
     /// for [`MOST_LANES`] lanes however many count.
     pub run: fn(&[Lanes<'_, T>], Sums<'_, T>) -> T,
+    /// The sums over rows in which the coefficients of the predictor are the same.
+    pub stretch: fn(Stretch<'_, T>) -> StretchSum<T>,
     /// Second derivatives, by the arguments whose partial derivatives `run` gives.
     pub seconds: fn(&[Lanes<'_, f64>], Seconds<'_, f64>),
     /// The sum over all lanes of what the sum leaves out; arguments that are not data may be anything.
@@ -145,6 +149,7 @@ impl<T: Scalar> OnePassKernel<T> {
                     rule: PhantomData,
                 })
             },
+            stretch: super::stretch::run::<R, T, N>,
             seconds: |args, out| {
                 simd::run(SecondLoop::<R, N> {
                     args: std::array::from_fn(|k| args[k]),

@@ -22,6 +22,7 @@ pub(super) fn runs(groups: &mut [Group], len: usize) -> Vec<u32> {
         .collect();
     order.sort_unstable();
     let mut starts: Vec<u32> = Vec::new();
+    let mut sorted = Vec::new();
     for (alone, k) in order {
         if alone * SHORTEST_RUN > len {
             break;
@@ -37,8 +38,12 @@ pub(super) fn runs(groups: &mut [Group], len: usize) -> Vec<u32> {
         if merged.len() * SHORTEST_RUN > len {
             break;
         }
-        groups[k].sorted = true;
+        sorted.push(k);
         starts = merged;
+    }
+    for k in sorted {
+        let index = &groups[k].index;
+        groups[k].by_run = starts.iter().map(|start| index[*start as usize]).collect();
     }
     if !starts.is_empty() {
         starts.push(len as u32);

@@ -10,6 +10,7 @@ mod layout;
 mod loops;
 mod recognise;
 mod run;
+mod steady;
 
 use super::NodeId;
 use super::affine::Column;
@@ -22,6 +23,7 @@ pub(super) use run::Given;
 pub(super) use run::Scratch;
 use smallvec::SmallVec;
 use std::sync::Arc;
+use steady::Steady;
 
 /// A value of another plate, times a number.
 #[derive(Clone, Copy, Debug)]
@@ -110,8 +112,8 @@ struct Group {
     index: Arc<[u32]>,
     /// One more than the largest place in it.
     extent: usize,
-    /// Whether it is constant on each of [`Glm::runs`].
-    sorted: bool,
+    /// Its place in each of [`Glm::runs`] where it is constant on them: it is sorted. Else empty.
+    by_run: Vec<u32>,
 }
 
 /// A recognised term.
@@ -131,6 +133,8 @@ pub(super) struct Glm {
     chunks: Vec<usize>,
     /// The part of the sum that depends on data alone; `None` where it is not set apart.
     apart: Option<f64>,
+    /// The way over its rows where they lie in long runs.
+    steady: Option<Steady>,
     /// Where what it reads is, in the order of [`Glm::reads`].
     pub sources: Vec<From>,
 }

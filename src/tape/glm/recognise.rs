@@ -7,6 +7,7 @@ use super::Glm;
 use super::Group;
 use super::Predictor;
 use super::Read;
+use super::Steady;
 use super::layout;
 use crate::shape::PlateId;
 use crate::tape::Node;
@@ -69,10 +70,14 @@ pub(in crate::tape) fn recognise(
     } = parts;
     let runs = layout::runs(&mut groups, len);
     for affine in &mut affines {
-        let sorted = |atom: &Atom| atom.group.is_some_and(|group| groups[group].sorted);
+        let sorted = |atom: &Atom| atom.group.is_some_and(|group| !groups[group].by_run.is_empty());
         (affine.runs, affine.scattered) = std::mem::take(&mut affine.scattered).partition(sorted);
     }
     let apart = apart(row, &args, weights.is_some(), len)?;
+    let steady = match affines.as_slice() {
+        [affine] if apart.is_some() => Steady::new(affine, &runs, len),
+        _ => None,
+    };
     Some(Glm {
         term,
         row,
@@ -84,6 +89,7 @@ pub(in crate::tape) fn recognise(
         reads,
         runs,
         apart,
+        steady,
         sources: Vec::new(),
     })
 }
@@ -186,7 +192,7 @@ impl Parts {
             self.groups.push(Group {
                 extent: extent.unwrap_or_default(),
                 index,
-                sorted: false,
+                by_run: Vec::new(),
             });
             self.groups.len() - 1
         })

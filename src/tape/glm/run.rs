@@ -77,16 +77,27 @@ pub(super) struct Buffers<T> {
 /// The sums of one chunk.
 #[derive(Clone, Debug)]
 pub(super) struct Chunk<T> {
-    rows: Range<usize>,
+    pub rows: Range<usize>,
     /// The runs that it touches.
     pub runs: Range<usize>,
-    value: T,
+    pub value: T,
     /// The sums of numbers of the top level, in the order of [`Glm::tops`].
     pub tops: Vec<T>,
     /// For each run the sums of the atoms of sorted groups, in the order of [`Glm::of_runs`].
     pub by_run: Vec<T>,
     /// For each atom of another group a sum for each place.
     pub scattered: Vec<Vec<T>>,
+}
+
+impl<T: Scalar> Chunk<T> {
+    fn clear(&mut self) {
+        self.value = T::zero();
+        self.tops.fill(T::zero());
+        self.by_run.fill(T::zero());
+        for sums in &mut self.scattered {
+            sums.fill(T::zero());
+        }
+    }
 }
 
 impl<T: Scalar> Buffers<T> {
@@ -145,12 +156,29 @@ impl Glm {
         if chunks.len() > given.len() && rayon::current_num_threads() > 1 {
             chunks.par_chunks_exact_mut(given.len()).for_each_init(
                 || Buffers::new(self),
-                |block, chunks| self.chunk(given, derivatives, chunks, block, |_, _| ()),
+                |block, chunks| self.sum_up(given, derivatives, chunks, block),
             );
         } else {
             for chunks in chunks.chunks_exact_mut(given.len()) {
-                self.chunk(given, derivatives, chunks, block, |_, _| ());
+                self.sum_up(given, derivatives, chunks, block);
             }
+        }
+    }
+
+    /// Sums a chunk up at each vector of parameters.
+    fn sum_up<T: Scalar>(
+        &self,
+        given: &[Given<'_, T>],
+        derivatives: bool,
+        chunks: &mut [Chunk<T>],
+        block: &mut Buffers<T>,
+    ) {
+        match &self.steady {
+            Some(steady) => {
+                chunks.iter_mut().for_each(Chunk::clear);
+                self.steady_chunk(steady, given, chunks);
+            }
+            None => self.chunk(given, derivatives, chunks, block, |_, _| ()),
         }
     }
 
@@ -167,13 +195,7 @@ impl Glm {
             draws,
         } = scratch;
         for chunk in chunks.iter_mut().step_by(*draws) {
-            self.chunk(
-                &[given],
-                true,
-                std::slice::from_mut(chunk),
-                block,
-                |_, _| (),
-            );
+            self.sum_up(&[given], true, std::slice::from_mut(chunk), block);
         }
         self.hand_on(scratch, 0, bars);
         self.total(scratch, 0)
@@ -194,14 +216,7 @@ impl Glm {
         buffers: &mut Buffers<T>,
         mut then: impl FnMut(Block<'a, T>, &Buffers<T>),
     ) {
-        for chunk in chunks.iter_mut() {
-            chunk.value = T::zero();
-            chunk.tops.fill(T::zero());
-            chunk.by_run.fill(T::zero());
-            for sums in &mut chunk.scattered {
-                sums.fill(T::zero());
-            }
-        }
+        chunks.iter_mut().for_each(Chunk::clear);
         let (rows, mut run) = (chunks[0].rows.clone(), chunks[0].runs.start);
         for first in rows.clone().step_by(MOST_LANES) {
             let end = rows.end.min(first + MOST_LANES);
@@ -349,10 +364,10 @@ impl Glm {
         }
         let each = self.of_runs().count();
         for (k, atom) in self.of_runs().enumerate() {
-            let (bars, index) = (self.bars(bars, atom.read), &self.group(atom).index);
-            let starts = &self.runs[chunk.runs.clone()];
-            for (start, sums) in starts.iter().zip(chunk.by_run.chunks_exact(each)) {
-                bars[index[*start as usize] as usize] += sums[k] * T::of(atom.factor);
+            let places = &self.group(atom).by_run[chunk.runs.clone()];
+            let bars = self.bars(bars, atom.read);
+            for (place, sums) in places.iter().zip(chunk.by_run.chunks_exact(each)) {
+                bars[*place as usize] += sums[k] * T::of(atom.factor);
             }
         }
     }
@@ -396,7 +411,7 @@ impl Glm {
     /// The element of a sorted group in a run.
     #[inline(always)]
     pub(super) fn element(&self, atom: &Atom, run: usize) -> usize {
-        self.group(atom).index[self.runs[run] as usize] as usize
+        self.group(atom).by_run[run] as usize
     }
 
     /// The group of an atom that is not of the top level.

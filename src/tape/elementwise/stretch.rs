@@ -1,0 +1,304 @@
+//! Densities of an affine predictor summed over rows in which its coefficients are the same: from the columns to the sums in one loop.
+
+use super::OnePass;
+use super::Scalar;
+use crate::num::Lane;
+use crate::num::Real;
+use crate::num::elementary::Fma;
+use crate::num::simd::Task;
+use crate::num::sums::Totals;
+use crate::num::sums::product_of;
+use crate::num::sums::sum_of;
+use std::marker::PhantomData;
+
+/// Rows that go through the loop together: few, so that the columns of the next are fetched while these are worked on.
+const BLOCK: usize = 64;
+/// Lanes that are computed along, however few count.
+const PART: usize = 32;
+/// The most columns that one loop goes through.
+const AT_ONCE: usize = 4;
+/// The most columns of a predictor.
+pub const MOST_COLUMNS: usize = 12;
+/// The most rows of a stretch: products of so many numbers from 1 to 2 are far from the largest number.
+pub const MOST_ROWS: usize = 512;
+
+/// An argument of a density over a stretch of rows.
+#[derive(Clone, Copy, Debug)]
+pub enum StretchArg<'a, T> {
+    /// The predictor.
+    Predicted,
+    /// A number for each row; there may be more of them than rows.
+    Column(&'a [f64]),
+    /// The same in all rows; data where the argument is not shared.
+    Same(T),
+}
+
+/// Rows in which the predictor is `base` + Σ coefficient · column, and where their sums go.
+#[derive(Debug)]
+pub struct Stretch<'a, T> {
+    /// The arguments of the density.
+    pub args: &'a [StretchArg<'a, T>],
+    /// What the predictor is without columns.
+    pub base: T,
+    /// At most [`MOST_COLUMNS`]; there may be more numbers in them than rows.
+    pub columns: &'a [(T, &'a [f64])],
+    /// The number of rows, at most [`MOST_ROWS`].
+    pub rows: usize,
+    /// For each column the sum of its products with the slopes, which are the partial derivatives by the predictor.
+    pub dots: &'a mut [T],
+    /// For each shared argument the sum of the partial derivatives, at its place.
+    pub shared: &'a mut [T],
+}
+
+/// What a stretch sums up to.
+#[derive(Clone, Copy, Debug)]
+pub struct StretchSum<T> {
+    /// The sum of what is added, see [`super::Summand`].
+    pub add: T,
+    /// The product of what is multiplied.
+    pub product: T,
+    /// The sum of the slopes.
+    pub slope: T,
+}
+
+/// The loop of rule `R` over a stretch.
+pub(super) fn run<R: OnePass<N>, T: Scalar, const N: usize>(
+    stretch: Stretch<'_, T>,
+) -> StretchSum<T> {
+    T::run(Loop::<R, T, N> {
+        stretch,
+        rule: PhantomData,
+    })
+}
+
+struct Loop<'a, R, T, const N: usize> {
+    stretch: Stretch<'a, T>,
+    rule: PhantomData<R>,
+}
+
+impl<R: OnePass<N>, T: Real, const N: usize> Task for Loop<'_, R, T, N> {
+    type Output = StretchSum<T>;
+
+    #[inline(always)]
+    fn run<F: Fma>(self) -> StretchSum<T> {
+        let Stretch {
+            args,
+            base,
+            columns,
+            rows,
+            dots,
+            shared,
+        } = self.stretch;
+        let zeros = [T::zero(); 8];
+        let (mut adds, mut product, mut slope) = (zeros, [T::one(); 8], zeros);
+        let mut by_column = [zeros; MOST_COLUMNS];
+        let mut by_shared = [zeros; N];
+        let mut lanes = Lanes::<T, N>::new();
+        for first in (0..rows).step_by(BLOCK) {
+            let n = BLOCK.min(rows - first);
+            let behind = first + BLOCK;
+            if columns.iter().all(|(_, column)| column.len() >= behind) {
+                // A whole block, known when compiled: no rows are left over. Those behind the last are of no account.
+                predict::<T, F>(&mut lanes.eta[..BLOCK], base, columns, first);
+            } else {
+                predict::<T, F>(&mut lanes.eta[..n], base, columns, first);
+            }
+            lanes.compute::<R, F>(args, first, n);
+            T::sums::<F>(&mut adds, &lanes.add[..n]);
+            if R::PRODUCTS {
+                T::products::<F>(&mut product, &lanes.product[..n]);
+            }
+            T::sums::<F>(&mut slope, &lanes.slope[..n]);
+            for (k, totals) in by_shared.iter_mut().enumerate() {
+                if R::SHARED >> k & 1 == 1 {
+                    T::sums::<F>(totals, &lanes.shared[k][..n]);
+                }
+            }
+            let totals = by_column.chunks_mut(AT_ONCE);
+            for (some, totals) in columns.chunks(AT_ONCE).zip(totals) {
+                collect::<T, F>(&lanes.slope[..n], some, first, totals);
+            }
+        }
+        for (dot, totals) in dots.iter_mut().zip(by_column) {
+            *dot = sum_of(totals);
+        }
+        for (k, (sum, totals)) in shared.iter_mut().zip(by_shared).enumerate() {
+            if R::SHARED >> k & 1 == 1 {
+                *sum = sum_of(totals);
+            }
+        }
+        StretchSum {
+            add: sum_of(adds),
+            product: product_of(product),
+            slope: sum_of(slope),
+        }
+    }
+}
+
+/// The memory of a block.
+struct Lanes<T, const N: usize> {
+    eta: [T; BLOCK],
+    slope: [T; BLOCK],
+    add: [T; BLOCK],
+    product: [T; BLOCK],
+    /// The partial derivatives by each shared argument.
+    shared: [[T; BLOCK]; N],
+}
+
+impl<T: Real, const N: usize> Lanes<T, N> {
+    #[inline(always)]
+    fn new() -> Lanes<T, N> {
+        let zeros = [T::zero(); BLOCK];
+        Lanes {
+            eta: zeros,
+            slope: zeros,
+            add: zeros,
+            product: zeros,
+            shared: [zeros; N],
+        }
+    }
+
+    /// The densities of a block whose predictors are there, and their partial derivatives.
+    #[inline(always)]
+    fn compute<R: OnePass<N>, F: Fma>(
+        &mut self,
+        args: &[StretchArg<'_, T>],
+        first: usize,
+        n: usize,
+    ) {
+        for part in (0..n).step_by(PART) {
+            // What is not in memory as it is wanted: one number for all rows, and the last numbers of a column.
+            let mut spare = [[0.0; PART]; N];
+            for (k, (spare, arg)) in spare.iter_mut().zip(args).enumerate() {
+                match arg {
+                    StretchArg::Same(value) if R::SHARED >> k & 1 == 0 => spare.fill(value.value()),
+                    StretchArg::Same(_) | StretchArg::Predicted => {}
+                    StretchArg::Column(values) => {
+                        let values = &values[first + part..];
+                        if values.len() < PART {
+                            spare[..values.len()].copy_from_slice(values);
+                        }
+                    }
+                }
+            }
+            let data: [&[f64; PART]; N] = std::array::from_fn(|k| match args[k] {
+                StretchArg::Column(values) => {
+                    let values = &values[first + part..];
+                    values.first_chunk().unwrap_or(&spare[k])
+                }
+                StretchArg::Predicted | StretchArg::Same(_) => &spare[k],
+            });
+            let same: [T; N] = std::array::from_fn(|k| match args[k] {
+                StretchArg::Same(value) => value,
+                StretchArg::Predicted | StretchArg::Column(_) => T::zero(),
+            });
+            let p = part / PART;
+            let eta = &self.eta.as_chunks::<PART>().0[p];
+            let slope = &mut self.slope.as_chunks_mut::<PART>().0[p];
+            let add = &mut self.add.as_chunks_mut::<PART>().0[p];
+            let product = &mut self.product.as_chunks_mut::<PART>().0[p];
+            let mut shared = (self.shared.each_mut())
+                .map(|shared| &mut shared.as_chunks_mut::<PART>().0[p]);
+            for i in 0..PART {
+                let args = std::array::from_fn(|k| {
+                    Lane::<T, F>::new(if R::BY >> k & 1 == 1 {
+                        eta[i]
+                    } else if R::SHARED >> k & 1 == 1 {
+                        same[k]
+                    } else {
+                        T::of(data[k][i])
+                    })
+                });
+                let lane = R::lane(args);
+                add[i] = lane.add.get();
+                if R::PRODUCTS {
+                    product[i] = lane.product.get();
+                }
+                for (k, (shared, partial)) in shared.iter_mut().zip(lane.partials).enumerate() {
+                    if R::BY >> k & 1 == 1 {
+                        slope[i] = partial.get();
+                    }
+                    if R::SHARED >> k & 1 == 1 {
+                        shared[i] = partial.get();
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// The predictors of a block.
+#[inline(always)]
+fn predict<T: Real, F: Fma>(eta: &mut [T], base: T, columns: &[(T, &[f64])], first: usize) {
+    if columns.is_empty() {
+        eta.fill(base);
+    }
+    for (k, some) in columns.chunks(AT_ONCE).enumerate() {
+        match (k, some) {
+            (0, [a]) => predict_some::<T, F, 1, true>(eta, base, [*a], first),
+            (0, [a, b]) => predict_some::<T, F, 2, true>(eta, base, [*a, *b], first),
+            (0, [a, b, c]) => predict_some::<T, F, 3, true>(eta, base, [*a, *b, *c], first),
+            (0, [a, b, c, d, ..]) => {
+                predict_some::<T, F, 4, true>(eta, base, [*a, *b, *c, *d], first);
+            }
+            (_, [a, b, c, d, ..]) => {
+                predict_some::<T, F, 4, false>(eta, base, [*a, *b, *c, *d], first);
+            }
+            (_, some) => {
+                for a in some {
+                    predict_some::<T, F, 1, false>(eta, base, [*a], first);
+                }
+            }
+        }
+    }
+}
+
+#[inline(always)]
+fn predict_some<T: Real, F: Fma, const K: usize, const SET: bool>(
+    eta: &mut [T],
+    base: T,
+    terms: [(T, &[f64]); K],
+    first: usize,
+) {
+    let n = eta.len();
+    let terms = terms.map(|(coefficient, column)| (coefficient, &column[first..first + n]));
+    for i in 0..n {
+        let mut lane = if SET { base } else { eta[i] };
+        for (coefficient, column) in terms {
+            lane = coefficient.times_plus::<F>(column[i], lane);
+        }
+        eta[i] = lane;
+    }
+}
+
+/// Adds slope · column to the totals of at most [`AT_ONCE`] columns.
+#[inline(always)]
+fn collect<T: Real, F: Fma>(
+    slope: &[T],
+    columns: &[(T, &[f64])],
+    first: usize,
+    totals: &mut [Totals<T>],
+) {
+    match (columns, totals) {
+        ([a], [u, ..]) => collect_some::<T, F, 1>(slope, [*a], first, [u]),
+        ([a, b], [u, v, ..]) => collect_some::<T, F, 2>(slope, [*a, *b], first, [u, v]),
+        ([a, b, c], [u, v, w, ..]) => {
+            collect_some::<T, F, 3>(slope, [*a, *b, *c], first, [u, v, w]);
+        }
+        ([a, b, c, d, ..], [u, v, w, x, ..]) => {
+            collect_some::<T, F, 4>(slope, [*a, *b, *c, *d], first, [u, v, w, x]);
+        }
+        _ => {}
+    }
+}
+
+#[inline(always)]
+fn collect_some<T: Real, F: Fma, const K: usize>(
+    slope: &[T],
+    columns: [(T, &[f64]); K],
+    first: usize,
+    totals: [&mut Totals<T>; K],
+) {
+    let columns = columns.map(|(_, column)| &column[first..first + slope.len()]);
+    T::dots::<F, K>(totals, slope, columns);
+}
