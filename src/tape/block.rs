@@ -2,10 +2,13 @@
 
 use super::Reduce;
 use super::elementwise::Bar;
+use super::elementwise::Elementwise;
 use super::elementwise::Lanes;
 use super::elementwise::MOST_ARGS;
 use super::elementwise::Scalar;
 use super::elementwise::Seed;
+use super::elementwise::Stretch;
+use super::elementwise::StretchArg;
 use super::lanes;
 use super::program::Arg;
 use super::program::ArgBar;
@@ -75,6 +78,8 @@ pub(super) struct Slots<T> {
     pub scratch: Vec<T>,
     /// Memory that event operations ask for.
     pub extra: Vec<T>,
+    /// What instructions that sum up have summed up.
+    pub summed: Vec<T>,
 }
 
 /// No element.
@@ -100,6 +105,8 @@ pub(super) struct Sweep<'a, T> {
     pub block: Block,
     pub z: &'a [T],
     pub draw: &'a Draw<T>,
+    /// Whether values are wanted in all slots, not where they need only be summed up.
+    pub apart: bool,
 }
 
 impl<'a, T: Scalar> Sweep<'a, T> {
@@ -122,6 +129,18 @@ impl<'a, T: Scalar> Sweep<'a, T> {
                         self.fetch(source, out);
                     }
                 }
+                Instr::Map {
+                    op,
+                    args,
+                    summed: Some(start),
+                    ..
+                } if !self.apart => {
+                    let inputs = self.inputs(args, before, 0, n);
+                    let (sum, shared) = slots.summed[*start..][..=args.len()]
+                        .split_first_mut()
+                        .expect("there is room for the sum");
+                    *sum = sum_up(op, &inputs[..args.len()], shared, out);
+                }
                 Instr::Map { op, args, .. } => {
                     for (k, range) in pieces(instr, n) {
                         let inputs = self.inputs(args, before, k, range.len());
@@ -140,7 +159,10 @@ impl<'a, T: Scalar> Sweep<'a, T> {
     pub fn export(&self, slots: &Slots<T>, gathered: &mut Gathered<T>) {
         let Block { first, n } = self.block;
         for (sum, total) in self.stage.sums.iter().zip(&mut gathered.sums) {
-            *total += lanes::total(&slots.values[self.stage.range(sum.slot, n)]);
+            *total += match sum.summed {
+                Some((start, _)) => slots.summed[start],
+                None => lanes::total(&slots.values[self.stage.range(sum.slot, n)]),
+            };
         }
         for (export, view) in self.stage.exports.iter().zip(&self.chunk.exports) {
             let values = &slots.values[self.stage.range(export.slot, n)];
@@ -180,6 +202,7 @@ impl<'a, T: Scalar> Sweep<'a, T> {
             bars,
             scratch,
             extra,
+            summed: sums,
         } = slots;
         let values = values.as_slice();
         let bars = Cell::from_mut(bars.as_mut_slice()).as_slice_of_cells();
@@ -207,6 +230,28 @@ impl<'a, T: Scalar> Sweep<'a, T> {
                         && (*lent || from.filled || !self.is_in_place(from))
                     {
                         self.unfetch(*source, &bars[self.stage.range(*bar, n)], gathered);
+                    }
+                }
+                Instr::Map {
+                    op,
+                    args,
+                    slot,
+                    bar: OwnBar::Terms(times),
+                    summed: Some(start),
+                    ..
+                } => {
+                    let by = T::kernel(op).one_pass.as_ref().map(|kernel| kernel.by);
+                    let seed = seed * T::of(*times);
+                    for (k, arg) in args.iter().enumerate() {
+                        let goal = self.goal(arg, bars, gathered, 0, n);
+                        if by == Some(k) {
+                            let slopes = &values[self.stage.range(*slot, n)];
+                            lanes::bring_times(slopes, seed, goal);
+                        } else if let Bar::Sum(total) = goal
+                            && !seed.is_zero()
+                        {
+                            total.set(total.get() + seed * sums[start + 1 + k]);
+                        }
                     }
                 }
                 Instr::Map {
@@ -542,6 +587,32 @@ impl Block {
             (from < end).then(|| (index[from] as usize, from - first..to - first))
         })
     }
+}
+
+/// The sum of a density over some lanes, without what is apart; writes its slopes and the sums of its shared partial derivatives.
+fn sum_up<T: Scalar>(
+    op: &Elementwise,
+    inputs: &[Lanes<'_, T>],
+    shared: &mut [T],
+    slopes: &mut [T],
+) -> T {
+    let args: SmallVec<[StretchArg<'_, T>; 4]> = (inputs.iter())
+        .map(|lanes| match lanes {
+            Lanes::Each(values) => StretchArg::Lanes(values),
+            Lanes::Same(value) => StretchArg::Same(*value),
+        })
+        .collect();
+    let kernel = (T::kernel(op).one_pass.as_ref()).expect("what is summed up has a loop for it");
+    let sums = (kernel.stretch)(Stretch {
+        args: &args,
+        base: T::zero(),
+        columns: &[],
+        rows: slopes.len(),
+        dots: &mut [],
+        shared,
+        slopes,
+    });
+    sums.value()
 }
 
 /// The components of an elementwise instruction that one call of its kernel covers: all, or one by one.

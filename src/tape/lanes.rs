@@ -1,5 +1,6 @@
 //! Loops over lanes that belong to no operation: filling, adding up, and bringing adjoints to a slot.
 
+use super::elementwise::Bar;
 use super::elementwise::Scalar;
 use crate::num::Real;
 use crate::num::elementary::Fma;
@@ -144,4 +145,44 @@ impl<T: Real> Task for Bring<'_, T> {
 /// Writes lanes, or, if others came before, adds them.
 pub(super) fn bring<T: Scalar>(from: &[T], to: &[Cell<T>], first: bool) {
     T::run(Bring { from, to, first });
+}
+
+struct BringTimes<'a, T> {
+    from: &'a [T],
+    times: T,
+    to: Bar<'a, T>,
+}
+
+impl<T: Real> Task for BringTimes<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<F: Fma>(self) {
+        match self.to {
+            // A zero adjoint stays zero whatever the lanes: they may be infinite.
+            Bar::Set(to) if self.times.is_zero() => to.iter().for_each(|to| to.set(T::zero())),
+            _ if self.times.is_zero() => {}
+            Bar::None => {}
+            Bar::Set(to) => {
+                for (to, from) in to.iter().zip(self.from) {
+                    to.set(self.times * *from);
+                }
+            }
+            Bar::Add(to) => {
+                for (to, from) in to.iter().zip(self.from) {
+                    to.set(to.get() + self.times * *from);
+                }
+            }
+            Bar::Sum(total) => {
+                let mut sum = Sum::default();
+                sum.add(self.from);
+                total.set(total.get() + self.times * sum.total());
+            }
+        }
+    }
+}
+
+/// Brings lanes, times a number, to where they are wanted.
+pub(super) fn bring_times<T: Scalar>(from: &[T], times: T, to: Bar<'_, T>) {
+    T::run(BringTimes { from, times, to });
 }

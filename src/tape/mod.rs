@@ -8,6 +8,7 @@
 //! - an elementwise argument is as wide as the node, or of width 1.
 
 mod affine;
+mod apart;
 mod blame;
 mod block;
 mod builder;

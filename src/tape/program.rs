@@ -60,6 +60,8 @@ pub(super) struct Stage {
     pub bars: usize,
     /// Scratch of the widest event instruction, in numbers per element.
     pub scratch: usize,
+    /// Numbers of all instructions that sum up: for each its sum, then those of the partial derivatives by each argument.
+    pub summed: usize,
     /// Parts that may run side by side, in order.
     pub chunks: Vec<Chunk>,
 }
@@ -175,6 +177,8 @@ pub(super) enum Instr {
         /// Whether one call covers all components; else it takes one for each.
         whole: bool,
         bar: OwnBar,
+        /// Where its sum is, of a value that is terms and nothing else and that a loop sums up: its slot then has the slopes.
+        summed: Option<usize>,
     },
     /// An operation on events, whose arguments are in slots.
     Event {
@@ -250,6 +254,8 @@ pub(super) struct Sum {
     pub term: usize,
     pub slot: Slot,
     pub bar: Option<Home>,
+    /// Where the instruction that sums it up leaves the sum, and what of it depends on data alone.
+    pub summed: Option<(usize, f64)>,
 }
 
 /// A value that outlives its stage.

@@ -217,6 +217,7 @@ impl<T: Scalar> Workspace<T> {
                 block,
                 z,
                 draw: &self.draws[0],
+                apart: true,
             };
             sweep.forward(&mut slots);
         }
@@ -270,6 +271,7 @@ impl<T: Scalar> Workspace<T> {
                         block,
                         z: &zs[d * dim..][..dim],
                         draw,
+                        apart: false,
                     };
                     sweep.forward(&mut slots);
                     if what != What::Adjoints {
@@ -315,6 +317,7 @@ impl<T> Default for Slots<T> {
             bars: Vec::new(),
             scratch: Vec::new(),
             extra: Vec::new(),
+            summed: Vec::new(),
         }
     }
 }
@@ -328,15 +331,15 @@ impl<T: Scalar> Slots<T> {
 
     /// Grows to what a stage needs; a workspace that has run once does not grow again.
     fn fit(&mut self, stage: &Stage) {
-        let grow = |memory: &mut Vec<T>, width: usize| {
-            let len = width * stage.block;
+        let grow = |memory: &mut Vec<T>, len: usize| {
             if memory.len() < len {
                 memory.resize(len, T::zero());
             }
         };
-        grow(&mut self.values, stage.values);
-        grow(&mut self.bars, stage.bars);
-        grow(&mut self.scratch, stage.scratch);
+        grow(&mut self.values, stage.values * stage.block);
+        grow(&mut self.bars, stage.bars * stage.block);
+        grow(&mut self.scratch, stage.scratch * stage.block);
+        grow(&mut self.summed, stage.summed);
     }
 }
 
@@ -394,16 +397,21 @@ impl<T: Scalar> Draw<T> {
 
     /// Adds a chunk's sums and exports, those of earlier chunks being there.
     fn take_values(&mut self, stage: &Stage, chunk: &Chunk, gathered: &Gathered<T>) {
+        let first = chunk.elements.start == 0;
         for (sum, share) in stage.sums.iter().zip(&gathered.sums) {
             self.terms[sum.term] += *share;
+            if let Some((_, apart)) = sum.summed
+                && first
+            {
+                self.terms[sum.term] += T::of(apart);
+            }
         }
         for (export, view) in stage.exports.iter().zip(&chunk.exports) {
             let store = &mut self.stores[export.store];
             let width = export.slot.width;
             let len = store.len() / width;
-            let start_over = chunk.elements.start == 0;
             match export.reduced {
-                Some((how, _)) if start_over => {
+                Some((how, _)) if first => {
                     store.fill(how.of_none());
                     self.chosen[export.store].fill(NO_ELEMENT);
                 }

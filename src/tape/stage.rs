@@ -2,6 +2,8 @@
 
 use super::NodeId;
 use super::Op;
+use super::apart::Known;
+use super::apart::apart;
 use super::elementwise::ADD;
 use super::elementwise::MUL;
 use super::elementwise::MUL_ADD;
@@ -48,6 +50,8 @@ struct Plan<'a, 'p> {
     lent: Vec<bool>,
     /// The slots of adjoints that something has come to, in the order of the backward sweep.
     reached: Vec<bool>,
+    /// Where the sum is of a node that its instruction sums up, and what of it depends on data alone.
+    summed: Vec<Option<(usize, f64)>>,
 }
 
 impl Stage {
@@ -80,6 +84,7 @@ impl Stage {
             bars: vec![OwnBar::None; count],
             lent: vec![false; count],
             reached: Vec::new(),
+            summed: vec![None; count],
         };
         plan.find_roots(terms, glms);
         plan.find_needed();
@@ -87,6 +92,7 @@ impl Stage {
         plan.find_needed();
         plan.give_slots();
         plan.give_bars();
+        plan.sum_up();
         plan.write();
         plan.stage.cut(&plan.planner.stores);
         plan.stage
@@ -265,6 +271,49 @@ impl Plan<'_, '_> {
         self.reached = vec![false; self.stage.bars];
     }
 
+    /// Finds the densities that are terms and nothing else and whose instructions sum them up.
+    fn sum_up(&mut self) {
+        for i in 0..self.needed.len() {
+            if matches!(self.bars[i], OwnBar::Terms(_))
+                && let Some(apart) = self.apart(NodeId(i as u32))
+            {
+                self.summed[i] = Some((self.stage.summed, apart));
+                self.stage.summed += 1 + self.planner.nodes[i].op.args().len();
+            }
+        }
+    }
+
+    /// What of a density's sum depends on data alone, if a loop sums up its rows and its arguments are as that loop wants them.
+    fn apart(&self, id: NodeId) -> Option<f64> {
+        let node = self.planner.node(id);
+        let Op::Map(row, args) = &node.op else {
+            return None;
+        };
+        let kernel = row.plain.one_pass.as_ref().filter(|_| node.width == 1)?;
+        let known: Option<SmallVec<[Known<'_>; 4]>> = (args.iter().enumerate())
+            .map(|(k, id)| {
+                let arg = self.planner.node(*id);
+                let shared = kernel.shared >> k & 1 == 1;
+                match &arg.op {
+                    _ if arg.width != 1 => None,
+                    _ if k == kernel.by => arg.varies.then_some(Known::Nothing),
+                    Op::Constant(values) => Some(Known::Constant(values[0])),
+                    Op::Data(values) if !shared && arg.plate == self.plate => {
+                        Some(Known::Column(&values[..self.stage.len]))
+                    }
+                    Op::Lift(_, None) if shared && self.mine(*id) => Some(Known::Nothing),
+                    Op::Input(_)
+                    | Op::Data(_)
+                    | Op::Map(..)
+                    | Op::Event(..)
+                    | Op::Lift(..)
+                    | Op::Reduce(..) => None,
+                }
+            })
+            .collect();
+        apart(row, Some(kernel), &known?, self.stage.len)
+    }
+
     /// The only user of a node, if it is a sum whose adjoint is also the node's.
     fn lender(&self, id: NodeId) -> Option<usize> {
         if self.uses[id.index()] != 1 || self.filled[id.index()] || self.is_near(id) {
@@ -306,6 +355,7 @@ impl Plan<'_, '_> {
                 term,
                 slot: self.slots[id.index()],
                 bar: self.home(id),
+                summed: self.summed[id.index()],
             };
             self.stage.sums.push(sum);
         }
@@ -413,6 +463,7 @@ impl Plan<'_, '_> {
                         .collect(),
                     slot,
                     bar,
+                    summed: self.summed[id.index()].map(|(start, _)| start),
                 }
             }
             Op::Event(op, args) if self.works_out(id) => {

@@ -11,8 +11,6 @@ use crate::num::Real;
 use crate::num::elementary::Fma;
 use crate::num::simd;
 use crate::num::simd::Task;
-use crate::num::sums::product;
-use crate::num::sums::sum;
 use std::marker::PhantomData;
 
 /// The most lanes of a call.
@@ -91,10 +89,7 @@ const fn same(a: &[u8], b: &[u8]) -> bool {
 /// The loop of one row over one scalar type.
 #[derive(Debug)]
 pub struct OnePassKernel<T: 'static> {
-    /// The sum over all lanes of the values, without what is apart. Arguments that are shared are given once, all others lane by lane,
-    /// for [`MOST_LANES`] lanes however many count.
-    pub run: fn(&[Lanes<'_, T>], Sums<'_, T>) -> T,
-    /// The sums over rows in which the coefficients of the predictor are the same.
+    /// The sums over some rows.
     pub stretch: fn(Stretch<'_, T>) -> StretchSum<T>,
     /// Second derivatives, by the arguments whose partial derivatives `run` gives.
     pub seconds: fn(&[Lanes<'_, f64>], Seconds<'_, f64>),
@@ -124,31 +119,11 @@ impl<T> OnePassKernel<T> {
     }
 }
 
-/// What a loop writes, and the memory that it needs.
-#[derive(Debug)]
-pub struct Sums<'a, T> {
-    /// The lanes that count.
-    pub n: usize,
-    /// The partial derivatives by argument [`OnePassKernel::by`], lane by lane.
-    pub slope: &'a mut LaneArray<T>,
-    /// The sum of the partial derivatives by each shared argument, at its place.
-    pub shared: &'a mut [T],
-    /// Memory for each argument and two more.
-    pub work: &'a mut [LaneArray<T>],
-}
-
 impl<T: Scalar> OnePassKernel<T> {
     /// The loop of rule `R`.
     pub const fn of<R: OnePass<N>, const N: usize>() -> OnePassKernel<T> {
         const { assert!(R::BY.count_ones() == 1, "one argument lane by lane") };
         OnePassKernel {
-            run: |args, out| {
-                T::run(Loop::<R, T, N> {
-                    args: std::array::from_fn(|k| args[k]),
-                    out,
-                    rule: PhantomData,
-                })
-            },
             stretch: super::stretch::run::<R, T, N>,
             seconds: |args, out| {
                 simd::run(SecondLoop::<R, N> {
@@ -166,81 +141,6 @@ impl<T: Scalar> OnePassKernel<T> {
             },
             by: R::BY.trailing_zeros() as usize,
             shared: R::SHARED,
-        }
-    }
-}
-
-struct Loop<'a, R, T, const N: usize> {
-    args: [Lanes<'a, T>; N],
-    out: Sums<'a, T>,
-    rule: PhantomData<R>,
-}
-
-impl<R: OnePass<N>, T: Real, const N: usize> Task for Loop<'_, R, T, N> {
-    type Output = T;
-
-    #[inline(always)]
-    fn run<F: Fma>(self) -> T {
-        let Sums {
-            n,
-            slope,
-            shared,
-            work,
-        } = self.out;
-        let [adds, products, partials @ ..] = work else {
-            unreachable!("there is memory for each argument and two more")
-        };
-        let lanes = "there are as many lanes as a loop may go through";
-        let each: [Option<&LaneArray<T>>; N] = std::array::from_fn(|k| match self.args[k] {
-            Lanes::Each(values) => Some(values.first_chunk().expect(lanes)),
-            Lanes::Same(_) => None,
-        });
-        let same: [T; N] = std::array::from_fn(|k| match self.args[k] {
-            Lanes::Each(_) => T::zero(),
-            Lanes::Same(value) => value,
-        });
-        let zeros = [T::zero(); MOST_LANES];
-        let each = each.map(|lanes| lanes.unwrap_or(&zeros));
-        // Whole parts, as arrays: the compiler sees where the inner loop ends, and makes nothing but vectors of it.
-        for p in 0..n.div_ceil(PART).min(MOST_LANES / PART) {
-            let each = each.map(|lanes| part(lanes, p));
-            let (adds, products) = (part_mut(adds, p), part_mut(products, p));
-            let slope = part_mut(slope, p);
-            let mut partials = partials.iter_mut().map(|lanes| part_mut(lanes, p));
-            let mut partials: [&mut [T; PART]; N] = std::array::from_fn(|_| {
-                (partials.next()).expect("there is memory for each argument and two more")
-            });
-            for i in 0..PART {
-                let args = std::array::from_fn(|k| {
-                    let shared = R::SHARED >> k & 1 == 1;
-                    Lane::<T, F>::new(if shared { same[k] } else { each[k][i] })
-                });
-                let lane = R::lane(args);
-                adds[i] = lane.add.get();
-                if R::PRODUCTS {
-                    products[i] = lane.product.get();
-                }
-                for (k, (out, partial)) in partials.iter_mut().zip(lane.partials).enumerate() {
-                    if R::BY >> k & 1 == 1 {
-                        slope[i] = partial.get();
-                    }
-                    if R::SHARED >> k & 1 == 1 {
-                        out[i] = partial.get();
-                    }
-                }
-            }
-        }
-        for (k, (shared, partials)) in shared.iter_mut().zip(partials).enumerate() {
-            if R::SHARED >> k & 1 == 1 {
-                *shared = sum::<T, F>(&partials[..n]);
-            }
-        }
-        let total = sum::<T, F>(&adds[..n]);
-        if R::PRODUCTS {
-            // Each is at most 2, so that the product of all is far from the largest number.
-            total - product::<T, F>(&products[..n]).log()
-        } else {
-            total
         }
     }
 }

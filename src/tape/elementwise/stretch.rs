@@ -1,4 +1,6 @@
-//! Densities of an affine predictor summed over rows in which its coefficients are the same: from the columns to the sums in one loop.
+//! Densities summed over rows, with their partial derivatives: one loop, which leaves out what need not be worked out for each row.
+//!
+//! Where the predictor is affine and its coefficients are the same in all rows, the loop begins at the columns and ends at their sums.
 
 use super::OnePass;
 use super::Scalar;
@@ -25,22 +27,24 @@ pub const MOST_ROWS: usize = 512;
 /// An argument of a density over a stretch of rows.
 #[derive(Clone, Copy, Debug)]
 pub enum StretchArg<'a, T> {
-    /// The predictor.
+    /// `base` + Σ coefficient · column.
     Predicted,
-    /// A number for each row; there may be more of them than rows.
+    /// Data, a number for each row; there may be more of them than rows.
     Column(&'a [f64]),
-    /// The same in all rows; data where the argument is not shared.
+    /// A number for each row.
+    Lanes(&'a [T]),
+    /// The same in all rows.
     Same(T),
 }
 
-/// Rows in which the predictor is `base` + Σ coefficient · column, and where their sums go.
+/// Rows, and where their sums go.
 #[derive(Debug)]
 pub struct Stretch<'a, T> {
     /// The arguments of the density.
     pub args: &'a [StretchArg<'a, T>],
-    /// What the predictor is without columns.
+    /// What a predictor is without columns.
     pub base: T,
-    /// At most [`MOST_COLUMNS`]; there may be more numbers in them than rows.
+    /// Those of a predictor, with their coefficients. At most [`MOST_COLUMNS`]; there may be more numbers in them than rows.
     pub columns: &'a [(T, &'a [f64])],
     /// The number of rows, at most [`MOST_ROWS`].
     pub rows: usize,
@@ -48,6 +52,8 @@ pub struct Stretch<'a, T> {
     pub dots: &'a mut [T],
     /// For each shared argument the sum of the partial derivatives, at its place.
     pub shared: &'a mut [T],
+    /// The slopes themselves; empty where only sums are wanted.
+    pub slopes: &'a mut [T],
 }
 
 /// What a stretch sums up to.
@@ -59,6 +65,13 @@ pub struct StretchSum<T> {
     pub product: T,
     /// The sum of the slopes.
     pub slope: T,
+}
+
+impl<T: Real> StretchSum<T> {
+    /// The sum of the values, without what is apart.
+    pub fn value(&self) -> T {
+        self.add - self.product.log()
+    }
 }
 
 /// The loop of rule `R` over a stretch.
@@ -76,7 +89,7 @@ struct Loop<'a, R, T, const N: usize> {
     rule: PhantomData<R>,
 }
 
-impl<R: OnePass<N>, T: Real, const N: usize> Task for Loop<'_, R, T, N> {
+impl<R: OnePass<N>, T: Scalar, const N: usize> Task for Loop<'_, R, T, N> {
     type Output = StretchSum<T>;
 
     #[inline(always)]
@@ -88,6 +101,7 @@ impl<R: OnePass<N>, T: Real, const N: usize> Task for Loop<'_, R, T, N> {
             rows,
             dots,
             shared,
+            slopes,
         } = self.stretch;
         let zeros = [T::zero(); 8];
         let (mut adds, mut product, mut slope) = (zeros, [T::one(); 8], zeros);
@@ -96,12 +110,21 @@ impl<R: OnePass<N>, T: Real, const N: usize> Task for Loop<'_, R, T, N> {
         let mut lanes = Lanes::<T, N>::new();
         for first in (0..rows).step_by(BLOCK) {
             let n = BLOCK.min(rows - first);
-            let behind = first + BLOCK;
-            if columns.iter().all(|(_, column)| column.len() >= behind) {
-                // A whole block, known when compiled: no rows are left over. Those behind the last are of no account.
-                predict::<T, F>(&mut lanes.eta[..BLOCK], base, columns, first);
-            } else {
-                predict::<T, F>(&mut lanes.eta[..n], base, columns, first);
+            match args[R::BY.trailing_zeros() as usize] {
+                StretchArg::Lanes(values) => {
+                    lanes.eta[..n].copy_from_slice(&values[first..first + n]);
+                }
+                StretchArg::Same(value) => lanes.eta.fill(value),
+                StretchArg::Column(_) => unreachable!("data have no partial derivatives"),
+                StretchArg::Predicted => {
+                    let behind = first + BLOCK;
+                    if columns.iter().all(|(_, column)| column.len() >= behind) {
+                        // A whole block, known when compiled: no rows are left over. Those behind the last are of no account.
+                        predict::<T, F>(&mut lanes.eta[..BLOCK], base, columns, first);
+                    } else {
+                        predict::<T, F>(&mut lanes.eta[..n], base, columns, first);
+                    }
+                }
             }
             lanes.compute::<R, F>(args, first, n);
             T::sums::<F>(&mut adds, &lanes.add[..n]);
@@ -109,6 +132,9 @@ impl<R: OnePass<N>, T: Real, const N: usize> Task for Loop<'_, R, T, N> {
                 T::products::<F>(&mut product, &lanes.product[..n]);
             }
             T::sums::<F>(&mut slope, &lanes.slope[..n]);
+            if let Some(slopes) = slopes.get_mut(first..first + n) {
+                slopes.copy_from_slice(&lanes.slope[..n]);
+            }
             for (k, totals) in by_shared.iter_mut().enumerate() {
                 if R::SHARED >> k & 1 == 1 {
                     T::sums::<F>(totals, &lanes.shared[k][..n]);
@@ -145,7 +171,7 @@ struct Lanes<T, const N: usize> {
     shared: [[T; BLOCK]; N],
 }
 
-impl<T: Real, const N: usize> Lanes<T, N> {
+impl<T: Scalar, const N: usize> Lanes<T, N> {
     #[inline(always)]
     fn new() -> Lanes<T, N> {
         let zeros = [T::zero(); BLOCK];
@@ -167,31 +193,37 @@ impl<T: Real, const N: usize> Lanes<T, N> {
         n: usize,
     ) {
         for part in (0..n).step_by(PART) {
-            // What is not in memory as it is wanted: one number for all rows, and the last numbers of a column.
-            let mut spare = [[0.0; PART]; N];
-            for (k, (spare, arg)) in spare.iter_mut().zip(args).enumerate() {
+            let all = part + first;
+            // What is not in memory as it is wanted.
+            let mut spare = [[T::zero(); PART]; N];
+            for (spare, arg) in spare.iter_mut().zip(args) {
                 match arg {
-                    StretchArg::Same(value) if R::SHARED >> k & 1 == 0 => spare.fill(value.value()),
-                    StretchArg::Same(_) | StretchArg::Predicted => {}
+                    StretchArg::Predicted => {}
+                    StretchArg::Same(value) => spare.fill(*value),
+                    StretchArg::Lanes(values) => {
+                        if values.len() < all + PART {
+                            spare[..values.len() - all].copy_from_slice(&values[all..]);
+                        }
+                    }
                     StretchArg::Column(values) => {
-                        let values = &values[first + part..];
-                        if values.len() < PART {
-                            spare[..values.len()].copy_from_slice(values);
+                        if values.len() < all + PART || T::in_place(values).is_none() {
+                            for (spare, value) in spare.iter_mut().zip(&values[all..]) {
+                                *spare = T::of(*value);
+                            }
                         }
                     }
                 }
             }
-            let data: [&[f64; PART]; N] = std::array::from_fn(|k| match args[k] {
-                StretchArg::Column(values) => {
-                    let values = &values[first + part..];
-                    values.first_chunk().unwrap_or(&spare[k])
-                }
-                StretchArg::Predicted | StretchArg::Same(_) => &spare[k],
+            let data: [&[T; PART]; N] = std::array::from_fn(|k| {
+                let values = match args[k] {
+                    StretchArg::Predicted | StretchArg::Same(_) => None,
+                    StretchArg::Lanes(values) => Some(values),
+                    StretchArg::Column(values) => T::in_place(values),
+                };
+                let whole = values.and_then(|values| values[all..].first_chunk());
+                whole.unwrap_or(&spare[k])
             });
-            let same: [T; N] = std::array::from_fn(|k| match args[k] {
-                StretchArg::Same(value) => value,
-                StretchArg::Predicted | StretchArg::Column(_) => T::zero(),
-            });
+            let same: [T; N] = spare.map(|spare| spare[0]);
             let p = part / PART;
             let eta = &self.eta.as_chunks::<PART>().0[p];
             let slope = &mut self.slope.as_chunks_mut::<PART>().0[p];
@@ -206,7 +238,7 @@ impl<T: Real, const N: usize> Lanes<T, N> {
                     } else if R::SHARED >> k & 1 == 1 {
                         same[k]
                     } else {
-                        T::of(data[k][i])
+                        data[k][i]
                     })
                 });
                 let lane = R::lane(args);

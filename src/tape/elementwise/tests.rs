@@ -174,7 +174,7 @@ fn one_pass_gives_the_same_sums_and_partials() {
         for at in row.probes {
             // Once a few lanes, once several blocks of what is added side by side and some over.
             for n in [3, 125] {
-                let columns: Vec<Vec<f64>> = at.iter().map(|&a| vec![a; MOST_LANES]).collect();
+                let columns: Vec<Vec<f64>> = at.iter().map(|&a| vec![a; n]).collect();
                 let shares = |k: usize| kernel.shared >> k & 1 == 1;
                 let lanes: Vec<_> = (columns.iter().enumerate())
                     .map(|(k, column)| match shares(k) {
@@ -182,17 +182,24 @@ fn one_pass_gives_the_same_sums_and_partials() {
                         false => Lanes::Each(column.as_slice()),
                     })
                     .collect();
-                let mut slope = [0.0; MOST_LANES];
-                let mut shared = vec![0.0; at.len()];
-                let mut work = vec![[0.0; MOST_LANES]; at.len() + 2];
-                let out = Sums {
-                    n,
-                    slope: &mut slope,
+                let args: Vec<_> = (lanes.iter())
+                    .map(|lanes| match lanes {
+                        Lanes::Each(values) => StretchArg::Lanes(values),
+                        Lanes::Same(value) => StretchArg::Same(*value),
+                    })
+                    .collect();
+                let (mut slopes, mut shared) = (vec![0.0; n], vec![0.0; at.len()]);
+                let sums = (kernel.stretch)(Stretch {
+                    args: &args,
+                    base: 0.0,
+                    columns: &[],
+                    rows: n,
+                    dots: &mut [],
                     shared: &mut shared,
-                    work: &mut work,
-                };
+                    slopes: &mut slopes,
+                });
                 let apart = (kernel.apart)(&lanes, n);
-                let sum = (kernel.run)(&lanes, out) + apart;
+                let sum = sums.value() + apart;
                 let expected = n as f64 * value(row, at);
                 // What is apart may be larger than the sum, and a product rounds at 1.
                 let size = expected.abs() + apart.abs() + n as f64 * 1e-4;
@@ -205,7 +212,7 @@ fn one_pass_gives_the_same_sums_and_partials() {
                 let near = |found: f64, partial: f64| {
                     (found - partial).abs() <= 1e-12 * (1.0 + partial.abs())
                 };
-                for found in &slope[..n] {
+                for found in &slopes {
                     let partial = partials[kernel.by];
                     assert!(
                         near(*found, partial),

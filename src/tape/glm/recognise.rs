@@ -14,14 +14,12 @@ use crate::tape::Node;
 use crate::tape::NodeId;
 use crate::tape::Op;
 use crate::tape::affine;
+use crate::tape::apart::Known;
 use crate::tape::affine::Column;
 use crate::tape::affine::Reader;
 use crate::tape::elementwise::Elementwise;
-use crate::tape::elementwise::Lanes;
-use crate::tape::elementwise::MOST_LANES;
 use crate::tape::elementwise::MUL;
 use crate::tape::elementwise::catalogue;
-use rayon::prelude::*;
 use smallvec::SmallVec;
 use std::sync::Arc;
 
@@ -202,11 +200,6 @@ impl Parts {
 /// The part of the sum that depends on data alone, for a row with a loop that sets it apart and whose arguments are as that loop wants
 /// them; none where data lie outside the density's domain, which only the plain operations tell.
 fn apart(row: &Elementwise, args: &[Arg], weighted: bool, len: usize) -> Option<Option<f64>> {
-    let numbers = |arg: &Arg, first: usize, n: usize| match arg {
-        Arg::Data(column) => column.slice(first, n).to_vec(),
-        Arg::Constant(value) => vec![*value; n],
-        Arg::Predictor(_) | Arg::Top(_) => vec![1.0; n],
-    };
     let kernel = row.plain.one_pass.as_ref().filter(|kernel| {
         let fits = |(k, arg): (usize, &Arg)| {
             let shared = kernel.shared >> k & 1 == 1;
@@ -219,23 +212,13 @@ fn apart(row: &Elementwise, args: &[Arg], weighted: bool, len: usize) -> Option<
         };
         !weighted && args.iter().enumerate().all(fits)
     });
-    let firsts: Vec<usize> = (0..len).step_by(MOST_LANES).collect();
-    let blocks: Vec<Option<f64>> = firsts
-        .par_iter()
-        .map(|&first| {
-            let n = MOST_LANES.min(len - first);
-            let columns: SmallVec<[Vec<f64>; 4]> =
-                args.iter().map(|arg| numbers(arg, first, n)).collect();
-            let inside = (args.iter().zip(&columns).zip(row.domain))
-                .filter(|((arg, _), _)| matches!(arg, Arg::Data(_) | Arg::Constant(_)))
-                .all(|((_, column), domain)| column.iter().all(|x| domain.holds(*x)));
-            let lanes: SmallVec<[Lanes<'_, f64>; 4]> =
-                columns.iter().map(|column| Lanes::Each(column)).collect();
-            inside.then(|| kernel.map_or(0.0, |kernel| (kernel.apart)(&lanes, n)))
+    let known: SmallVec<[Known<'_>; 4]> = (args.iter())
+        .map(|arg| match arg {
+            Arg::Data(column) => Known::Column(column.slice(0, len)),
+            Arg::Constant(value) => Known::Constant(*value),
+            Arg::Predictor(_) | Arg::Top(_) => Known::Nothing,
         })
         .collect();
-    let sum = blocks
-        .into_iter()
-        .try_fold(0.0, |sum, block| Some(sum + block?))?;
+    let sum = crate::tape::apart::apart(row, kernel, &known, len)?;
     Some(kernel.map(|_| sum))
 }

@@ -13,7 +13,8 @@ use crate::tape::elementwise::Lanes;
 use crate::tape::elementwise::MOST_LANES;
 use crate::tape::elementwise::OnePassKernel;
 use crate::tape::elementwise::Scalar;
-use crate::tape::elementwise::Sums;
+use crate::tape::elementwise::Stretch;
+use crate::tape::elementwise::StretchArg;
 use crate::tape::program::From;
 use rayon::prelude::*;
 use smallvec::SmallVec;
@@ -280,20 +281,26 @@ impl Glm {
         let first_arg = tops.len() - self.top_args().count();
         let tops = &mut tops[first_arg..];
         if let Some(kernel) = self.one_pass::<T>() {
+            let args: SmallVec<[StretchArg<'_, T>; 4]> = (args.into_iter())
+                .map(|lanes| match lanes {
+                    Lanes::Each(values) => StretchArg::Lanes(values),
+                    Lanes::Same(value) => StretchArg::Same(value),
+                })
+                .collect();
             let mut shared: SmallVec<[T; 4]> = SmallVec::from_elem(T::zero(), args.len());
-            let value = (kernel.run)(
-                &args,
-                Sums {
-                    n,
-                    slope: &mut slopes[kernel.by],
-                    shared: &mut shared,
-                    work: &mut buffers.work,
-                },
-            );
+            let sums = (kernel.stretch)(Stretch {
+                args: &args,
+                base: T::zero(),
+                columns: &[],
+                rows: n,
+                dots: &mut [],
+                shared: &mut shared,
+                slopes: &mut slopes[kernel.by][..n],
+            });
             for (top, k) in tops.iter_mut().zip(self.top_args()) {
                 *top += shared[k];
             }
-            return value;
+            return sums.value();
         }
         let kernel = T::kernel(self.row);
         let args: SmallVec<[Lanes<'_, T>; 4]> = (args.into_iter())

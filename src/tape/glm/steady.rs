@@ -120,6 +120,7 @@ impl Glm {
                     rows: rows.len(),
                     dots: &mut dots[..columns.len()],
                     shared: &mut shared,
+                    slopes: &mut [],
                 });
                 chunk.value += sums.add;
                 *product *= sums.product;
