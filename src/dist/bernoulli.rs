@@ -49,21 +49,22 @@ elementwise! {
         // No absolute values: their derivative at 0 would lose the curvature there.
         one_pass: [x, logit] by logit {
             add: {
-                let towards = if x.value() == 1.0 { logit } else { -logit };
+                let towards = (x + x - T::one()) * logit;
                 if towards.value() < 0.0 { towards } else { T::zero() }
             },
             product: {
-                let towards = if x.value() == 1.0 { logit } else { -logit };
+                let towards = (x + x - T::one()) * logit;
                 let below = if towards.value() < 0.0 { towards } else { -towards };
                 T::one() + below.exp_of_negative()
             },
             partials: {
-                let towards = if x.value() == 1.0 { logit } else { -logit };
+                let sign = x + x - T::one();
+                let towards = sign * logit;
                 let below = if towards.value() < 0.0 { towards } else { -towards };
                 let e = below.exp_of_negative();
                 let numerator = if towards.value() < 0.0 { T::one() } else { e };
                 let share = numerator * (T::one() + e).reciprocal_from_one_to_two();
-                [T::zero(), if x.value() == 1.0 { share } else { -share }]
+                [T::zero(), sign * share]
             }
         },
         additive: Additive::Totals { row: &LOGIT_SUM, apart: None }

@@ -66,15 +66,14 @@ pub fn exp_of_negative<F: Fma>(x: f64) -> f64 {
     (1.0 + p) * power_of_two(bits)
 }
 
-/// 1 / x for x from 1 to 2, without a division: a polynomial, then Newton's steps.
+/// 1 / x for x from 1 to 2, without a division: a polynomial, then a step of third order and one of Newton's.
 #[inline(always)]
 pub fn reciprocal_from_one_to_two<F: Fma>(x: f64) -> f64 {
     let [a, b, c, d] = RECIPROCAL;
-    let mut y = F::fma(F::fma(F::fma(-d, x, c), x, -b), x, a);
-    for _ in 0..3 {
-        y = F::fma(y, F::fma(-x, y, 1.0), y);
-    }
-    y
+    let y = F::fma(F::fma(F::fma(-d, x, c), x, -b), x, a);
+    let error = F::fma(-x, y, 1.0);
+    let y = F::fma(y, F::fma(error, error, error), y);
+    F::fma(y, F::fma(-x, y, 1.0), y)
 }
 
 /// e^(x + rest), for `rest` below a unit in the last place of x.

@@ -22,7 +22,7 @@ const AT_ONCE: usize = 4;
 /// The most columns of a predictor.
 pub const MOST_COLUMNS: usize = 12;
 /// The most rows of a stretch: products of so many numbers from 1 to 2 are far from the largest number.
-pub const MOST_ROWS: usize = 512;
+pub const MOST_ROWS: usize = 1000;
 
 /// An argument of a density over a stretch of rows.
 #[derive(Clone, Copy, Debug)]
@@ -103,11 +103,16 @@ impl<R: OnePass<N>, T: Scalar, const N: usize> Task for Loop<'_, R, T, N> {
             shared,
             slopes,
         } = self.stretch;
+        // Known to be the same in all blocks, so that what depends on them alone is worked out once.
+        let same: [T; N] = std::array::from_fn(|k| match args[k] {
+            StretchArg::Same(value) => value,
+            StretchArg::Predicted | StretchArg::Column(_) | StretchArg::Lanes(_) => T::zero(),
+        });
         let zeros = [T::zero(); 8];
         let (mut adds, mut product, mut slope) = (zeros, [T::one(); 8], zeros);
         let mut by_column = [zeros; MOST_COLUMNS];
         let mut by_shared = [zeros; N];
-        let mut lanes = Lanes::<T, N>::new();
+        let mut lanes = Lanes::<T, N>::new(same);
         for first in (0..rows).step_by(BLOCK) {
             let n = BLOCK.min(rows - first);
             match args[R::BY.trailing_zeros() as usize] {
@@ -126,7 +131,7 @@ impl<R: OnePass<N>, T: Scalar, const N: usize> Task for Loop<'_, R, T, N> {
                     }
                 }
             }
-            lanes.compute::<R, F>(args, first, n);
+            lanes.compute::<R, F>(args, same, first, n);
             T::sums::<F>(&mut adds, &lanes.add[..n]);
             if R::PRODUCTS {
                 T::products::<F>(&mut product, &lanes.product[..n]);
@@ -169,11 +174,13 @@ struct Lanes<T, const N: usize> {
     product: [T; BLOCK],
     /// The partial derivatives by each shared argument.
     shared: [[T; BLOCK]; N],
+    /// Arguments that are not in memory as they are wanted.
+    spare: [[T; PART]; N],
 }
 
 impl<T: Scalar, const N: usize> Lanes<T, N> {
     #[inline(always)]
-    fn new() -> Lanes<T, N> {
+    fn new(same: [T; N]) -> Lanes<T, N> {
         let zeros = [T::zero(); BLOCK];
         Lanes {
             eta: zeros,
@@ -181,6 +188,7 @@ impl<T: Scalar, const N: usize> Lanes<T, N> {
             add: zeros,
             product: zeros,
             shared: [zeros; N],
+            spare: same.map(|value| [value; PART]),
         }
     }
 
@@ -189,17 +197,15 @@ impl<T: Scalar, const N: usize> Lanes<T, N> {
     fn compute<R: OnePass<N>, F: Fma>(
         &mut self,
         args: &[StretchArg<'_, T>],
+        same: [T; N],
         first: usize,
         n: usize,
     ) {
         for part in (0..n).step_by(PART) {
             let all = part + first;
-            // What is not in memory as it is wanted.
-            let mut spare = [[T::zero(); PART]; N];
-            for (spare, arg) in spare.iter_mut().zip(args) {
+            for (spare, arg) in self.spare.iter_mut().zip(args) {
                 match arg {
-                    StretchArg::Predicted => {}
-                    StretchArg::Same(value) => spare.fill(*value),
+                    StretchArg::Predicted | StretchArg::Same(_) => {}
                     StretchArg::Lanes(values) => {
                         if values.len() < all + PART {
                             spare[..values.len() - all].copy_from_slice(&values[all..]);
@@ -221,9 +227,8 @@ impl<T: Scalar, const N: usize> Lanes<T, N> {
                     StretchArg::Column(values) => T::in_place(values),
                 };
                 let whole = values.and_then(|values| values[all..].first_chunk());
-                whole.unwrap_or(&spare[k])
+                whole.unwrap_or(&self.spare[k])
             });
-            let same: [T; N] = spare.map(|spare| spare[0]);
             let p = part / PART;
             let eta = &self.eta.as_chunks::<PART>().0[p];
             let slope = &mut self.slope.as_chunks_mut::<PART>().0[p];

@@ -20,8 +20,6 @@ use std::sync::Arc;
 
 /// The shortest runs, on average, that pay for sums of their own.
 const SHORTEST_RUN: usize = 24;
-/// The most numbers from 1 to 2 whose product is surely finite.
-const MOST_FACTORS: usize = 1000;
 
 /// The distinct columns of a predictor, and where each of its atoms finds its own; those alone find none.
 #[derive(Clone, Debug)]
@@ -80,7 +78,7 @@ impl Glm {
         let (all, runs) = (chunks[0].rows.clone(), chunks[0].runs.clone());
         for (run, rows) in self.stretches(all, runs) {
             factors += rows.len();
-            if factors > MOST_FACTORS {
+            if factors > MOST_ROWS {
                 factors = rows.len();
                 for (chunk, product) in chunks.iter_mut().zip(&mut products) {
                     chunk.value -= std::mem::replace(product, T::one()).log();
