@@ -314,6 +314,65 @@ fn many_rows_are_sorted_like_few() {
     }
 }
 
+/// Rows of groups of many sizes: shorter and longer than anything that a loop cuts them by.
+fn groups_of_sizes(sizes: &[usize]) -> String {
+    let mut csv = "group,x,u,y,n,t\n".to_string();
+    let rows = (sizes.iter().enumerate()).flat_map(|(group, size)| (0..*size).map(move |_| group));
+    for (i, group) in rows.enumerate() {
+        let (x, u) = (
+            (i * 37 % 101) as f64 / 50.0 - 1.0,
+            (i * 53 % 89) as f64 / 44.0 - 1.0,
+        );
+        let (y, n, t) = (
+            usize::from(i * 7 % 11 < 5),
+            i * 5 % 7,
+            x - 0.3 * u + (i % 13) as f64 / 9.0,
+        );
+        writeln!(csv, "{group},{x},{u},{y},{n},{t}").expect("a string takes all text");
+    }
+    csv
+}
+
+#[test]
+fn runs_of_any_length_give_the_numbers_of_their_operations() {
+    let sizes = [
+        3000, 1, 40, 999, 1001, 5, 17_000, 64, 65, 63, 1000, 8, 20_000, 31,
+    ];
+    let csv = groups_of_sizes(&sizes);
+    for likelihood in [
+        "y ~ Bernoulli(logit = a + b * x + beta * u + gamma * x)",
+        "n ~ Poisson(log = a + b * x + beta * u + u)",
+        "t ~ Normal(a + b * x + beta * u + 0.5 * u, sigma)",
+        "t ~ StudentT(4, a + b * x + beta * u, sigma)",
+        "t ~ Normal(a, 0.7)",
+        "n ~ NegBinomial(log = beta + gamma * x, shape = sigma)",
+    ] {
+        let text = format!(
+            "beta, gamma ~ Normal(0, 1)
+             sigma ~ HalfNormal(1)
+             plate group {{
+               a, b ~ Normal(0, 1)
+               plate obs = rows {{
+                 data x, u, t: real
+                 data y: binary
+                 data n: count
+                 {likelihood}
+               }}
+             }}"
+        );
+        let model = chain::bound(&text, &csv, &[]);
+        let fused = Passes::none().with(Pass::Fuse);
+        let [plain, fused] =
+            [Passes::none(), fused].map(|passes| numbers(&joint::lower_with(&model, passes), 1));
+        for (k, (a, b)) in fused.iter().zip(&plain).enumerate() {
+            assert!(
+                (a - b).abs() <= TOLERANCE * b.abs().max(1.0),
+                "number {k} is {a} and {b} without passes, of {likelihood}"
+            );
+        }
+    }
+}
+
 #[test]
 fn rows_that_are_sorted_or_told_apart_by_their_number_stay() {
     let order = |text: &str, csv: &str| {

@@ -5,6 +5,7 @@ use super::elementwise::Bar;
 use super::elementwise::Elementwise;
 use super::elementwise::Lanes;
 use super::elementwise::MOST_ARGS;
+use super::elementwise::Run;
 use super::elementwise::Scalar;
 use super::elementwise::Seed;
 use super::elementwise::Stretch;
@@ -605,9 +606,9 @@ fn sum_up<T: Scalar>(
     let kernel = (T::kernel(op).one_pass.as_ref()).expect("what is summed up has a loop for it");
     let sums = (kernel.stretch)(Stretch {
         args: &args,
-        base: T::zero(),
+        runs: &mut [Run::to(slopes.len(), T::zero())],
         columns: &[],
-        rows: slopes.len(),
+        coefficients: &[],
         dots: &mut [],
         shared,
         slopes,

@@ -19,9 +19,9 @@ pub use additive::*;
 pub use functions::*;
 pub use one_pass::*;
 pub use operators::*;
-pub use stretch::*;
 use std::cell::Cell;
 use std::marker::PhantomData;
+pub use stretch::*;
 
 /// The set of numbers that an argument may take, or that a result lies in.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -191,9 +191,9 @@ fn one_pass_gives_the_same_sums_and_partials() {
                 let (mut slopes, mut shared) = (vec![0.0; n], vec![0.0; at.len()]);
                 let sums = (kernel.stretch)(Stretch {
                     args: &args,
-                    base: 0.0,
+                    runs: &mut [Run::to(n, 0.0)],
                     columns: &[],
-                    rows: n,
+                    coefficients: &[],
                     dots: &mut [],
                     shared: &mut shared,
                     slopes: &mut slopes,

@@ -14,9 +14,9 @@ use crate::tape::Node;
 use crate::tape::NodeId;
 use crate::tape::Op;
 use crate::tape::affine;
-use crate::tape::apart::Known;
 use crate::tape::affine::Column;
 use crate::tape::affine::Reader;
+use crate::tape::apart::Known;
 use crate::tape::elementwise::Elementwise;
 use crate::tape::elementwise::MUL;
 use crate::tape::elementwise::catalogue;
@@ -68,7 +68,10 @@ pub(in crate::tape) fn recognise(
     } = parts;
     let runs = layout::runs(&mut groups, len);
     for affine in &mut affines {
-        let sorted = |atom: &Atom| atom.group.is_some_and(|group| !groups[group].by_run.is_empty());
+        let sorted = |atom: &Atom| {
+            atom.group
+                .is_some_and(|group| !groups[group].by_run.is_empty())
+        };
         (affine.runs, affine.scattered) = std::mem::take(&mut affine.scattered).partition(sorted);
     }
     let apart = apart(row, &args, weights.is_some(), len)?;
