@@ -243,6 +243,20 @@ fn rows_that_differ_are_read_for_every_run() {
 }
 
 #[test]
+fn what_chunks_number_for_themselves_is_not_taken_together() {
+    // The aggregate has one value for each pair of a county and an item that occurs, in the order in which they do.
+    let text = "plate county { a ~ Normal(0, 1) }
+         plate item { b ~ Normal(0, 1) }
+         plate cell = levels(county, item) { e ~ Normal(0, 1) }
+         plate row = rows in county, item { data k: binary; k ~ Bernoulli(logit = sum(cell: e) + b) }";
+    let csv = table(400);
+    let whole = chain::joint(text, &csv).path();
+    assert!(whole.contains("identical rows"), "{whole}");
+    let joint = agree(text, &csv, 90, Passes::all());
+    assert_eq!(form(&joint, "k"), "rows read in chunks for every run");
+}
+
+#[test]
 fn any_choice_of_passes_gives_the_same_numbers() {
     let csv = table(150);
     for text in [NORMAL, CROSSED, BINARY, READ] {

@@ -115,7 +115,7 @@ impl LogDensity for Joint {
     fn forests(&self) -> Result<Vec<Forest>, String> {
         if self.reads_rows() {
             return Err(
-                "rows that are read in chunks for every run hold no single plate".to_owned(),
+                "rows are read in chunks for every gradient, too slowly to integrate".to_owned(),
             );
         }
         locals::plan(self)

@@ -169,7 +169,8 @@ impl Streamed {
         let mut spreads = vec![None; in_rows.len()];
         let mut gatherings = Vec::new();
         let most = self.chunks.at_most().get();
-        let mut next = Some(Gathering::new(in_rows, self.passes, most));
+        let given = self.frame.typed().plates().len();
+        let mut next = Some(Gathering::new(in_rows, self.passes, most, given));
         while let Some(mut gathering) = next {
             self.each(in_rows, |chunk, _, part| {
                 let mut places: HashMap<usize, u32> = HashMap::new();

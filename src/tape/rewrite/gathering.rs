@@ -27,6 +27,7 @@ pub struct Gathering {
     terms: Vec<State>,
     passes: Passes,
     most: usize,
+    given: usize,
 }
 
 /// What is known of a term.
@@ -79,8 +80,9 @@ struct Gathered {
 }
 
 impl Gathering {
-    /// No rows yet, of the terms for which `wanted` holds; at most so many classes are to be kept of each.
-    pub fn new(wanted: &[bool], passes: Passes, most: usize) -> Gathering {
+    /// No rows yet, of the terms for which `wanted` holds; at most so many classes are to be kept of each. So many plates, the first, are
+    /// those that all parts share: what is read from others is not the same in every part.
+    pub fn new(wanted: &[bool], passes: Passes, most: usize, given: usize) -> Gathering {
         let state = |wanted: &bool| match wanted {
             true => State::Open,
             false => State::Left,
@@ -89,13 +91,8 @@ impl Gathering {
             terms: wanted.iter().map(state).collect(),
             passes,
             most,
+            given,
         }
-    }
-
-    /// Whether any more rows would be of use.
-    pub fn is_open(&self) -> bool {
-        let open = |state: &State| matches!(state, State::Open | State::Gathered(_));
-        self.terms.iter().any(open)
     }
 
     /// Takes the rows of a part. `place` is told those that stand for a new class, and gives their places among all rows that do.
@@ -107,7 +104,8 @@ impl Gathering {
                 State::Open => vec![How::Squares, How::Identical],
                 State::Gathered(gathered) => vec![gathered.how],
             };
-            let Some(rows) = Rows::of(&draft, *term) else {
+            let apart = draft.reaches(*term, |node| node.plate.index() >= self.given);
+            let Some(rows) = Rows::of(&draft, *term).filter(|_| !apart) else {
                 *state = State::Failed(None);
                 continue;
             };
@@ -153,7 +151,7 @@ impl Gathering {
             .collect();
         let passes = self.passes.without(Pass::Collapse);
         (wanted.contains(&true) && passes.has(Pass::Merge))
-            .then(|| Gathering::new(&wanted, passes, self.most))
+            .then(|| Gathering::new(&wanted, passes, self.most, self.given))
     }
 
     /// Writes the gathered terms in the builder of the rows that `place` was told of, in the order of their places: over their classes,

@@ -192,6 +192,21 @@ impl Draft {
         &self.nodes[id.index()]
     }
 
+    /// Whether a node is such, or takes one that is.
+    fn reaches(&self, id: NodeId, is: impl Fn(&Node) -> bool) -> bool {
+        let mut reached = vec![false; id.index() + 1];
+        reached[id.index()] = true;
+        (0..=id.index()).rev().any(|i| {
+            let node = &self.nodes[i];
+            if reached[i] {
+                for arg in node.op.args() {
+                    reached[arg.index()] = true;
+                }
+            }
+            reached[i] && is(node)
+        })
+    }
+
     fn len(&self, plate: PlateId) -> usize {
         self.lens[plate.index()]
     }
