@@ -224,6 +224,9 @@ pub struct Bench {
     /// Keep every row and run one operation at a time: no fused forms
     #[arg(long)]
     pub primitive: bool,
+    /// Measure also value and gradient at this many vectors of parameters in one pass over the rows
+    #[arg(long, value_name = "N", conflicts_with = "stream")]
+    pub draws: Option<NonZeroUsize>,
     /// The seed of the point at which it is measured, near where a fit starts
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub seed: u64,

@@ -31,6 +31,7 @@ use rand_distr::Distribution;
 use rand_distr::StandardNormal;
 use serde_json::Value;
 use serde_json::json;
+use std::num::NonZeroUsize;
 use std::time::Duration;
 use std::time::Instant;
 
@@ -57,10 +58,14 @@ pub fn run(args: &Args, terminal: &Terminal) -> Result<Exit, Failure> {
     let (point, timing) = timing(&joint, args.seed)?;
     let run_mb = memory::peak_mb().filter(|_| apart);
     let blocks = Blocks::timed(&joint, &point, &timing);
+    let draws = args
+        .draws
+        .map(|draws| (draws, at_many(&joint, &point, draws)));
     let cost = Cost {
         joint: &joint,
         timing,
         blocks,
+        draws,
         read: read - checked,
         bind: bound - read,
         lower: lowered - bound,
@@ -113,6 +118,24 @@ fn timing(joint: &Joint, seed: u64) -> Result<(Vec<f64>, Timing), Failure> {
     );
     failure.exit = Exit::Wrong;
     Err(failure)
+}
+
+/// Times value and gradient at vectors of parameters near a point, all in one pass over the rows: what one of them takes.
+fn at_many(joint: &Joint, point: &[f64], draws: NonZeroUsize) -> Timing {
+    let (tape, draws) = (joint.density(), draws.get());
+    let near = |draw: usize| point.iter().map(move |x| x + 1e-6 * draw as f64);
+    let zs: Vec<f64> = (0..draws).flat_map(near).collect();
+    let mut workspace = tape.workspace_of::<f64>(draws);
+    let (mut values, mut gradients) = (vec![0.0; draws], vec![0.0; zs.len()]);
+    let timing = clock::time(|| {
+        tape.gradients(&zs, &mut workspace, &mut values, &mut gradients);
+        std::hint::black_box(&gradients);
+    });
+    Timing {
+        cpu: timing.cpu / draws as f64,
+        wall: timing.wall / draws as f64,
+        ..timing
+    }
 }
 
 /// The point from which a fit starts, every coordinate moved by a normal draw.
@@ -177,6 +200,8 @@ struct Cost<'a> {
     joint: &'a Joint,
     timing: Timing,
     blocks: Option<Blocks>,
+    /// At so many vectors of parameters in one pass over the rows, for one of them.
+    draws: Option<(NonZeroUsize, Timing)>,
     read: Duration,
     bind: Duration,
     lower: Duration,
@@ -251,6 +276,8 @@ impl Cost<'_> {
             "gradients": self.timing.runs,
             "blocks_per_gradient": self.blocks.as_ref().map(|blocks| blocks.gradients),
             "blocks_products": self.blocks.as_ref().map(|blocks| blocks.products),
+            "draws": self.draws.map_or(1, |(draws, _)| draws.get()),
+            "ns_per_row_and_draw": self.draws.and_then(|(_, timing)| self.per_row(timing.cpu)),
             "nodes": self.joint.density().nodes().len(),
             "stages": stages,
             "fused": fused,
@@ -280,6 +307,12 @@ impl Cost<'_> {
                 100.0 * self.timing.spread
             ),
         ));
+        if let Some((draws, timing)) = &self.draws {
+            out.push(format!(
+                "at {draws} vectors of parameters in one pass, for each: {}",
+                duration(timing.cpu)
+            ));
+        }
         if let Some(Blocks {
             products,
             gradients,
