@@ -529,3 +529,72 @@ fn instructions_are_forced_by_option_and_environment() {
         err(&absent)
     );
 }
+
+#[test]
+fn a_table_in_chunks_gives_the_same_fit() {
+    let folder = Folder::new("stream");
+    let (model, data) = (
+        example("examples/radon", "model.hvi"),
+        example("examples/radon", "data.csv"),
+    );
+    let summary = |more: &[&str], name: &str| -> Value {
+        let mut args = vec!["fit", &model, &data, "--json", "--output", name];
+        args.extend(more);
+        let output = folder.hvic(&args);
+        exits(&output, 0);
+        serde_json::from_str(&out(&output)).expect("JSON")
+    };
+    let (whole, chunks) = (summary(&[], "whole"), summary(&["--stream"], "chunks"));
+    for key in ["rows", "plates"] {
+        assert_eq!(whole[key], chunks[key]);
+    }
+    let (whole, chunks) = (&whole["parameters"], &chunks["parameters"]);
+    let count = whole.as_array().map_or(0, Vec::len);
+    assert_eq!(count, chunks.as_array().map_or(0, Vec::len));
+    for k in 0..count {
+        let of = |list: &Value, key: &str| list[k][key].as_f64().expect("a number");
+        assert_eq!(whole[k]["label"], chunks[k]["label"]);
+        let sd = of(whole, "sd");
+        assert!((of(whole, "mean") - of(chunks, "mean")).abs() < 0.02 * sd);
+        assert!((of(chunks, "sd") / sd).ln().abs() < 0.02);
+    }
+
+    let bench = folder.hvic(&["bench", &model, &data, "--stream", "--json"]);
+    exits(&bench, 0);
+    let bench: Value = serde_json::from_str(&out(&bench)).expect("JSON");
+    let path = bench["path"].as_str().unwrap_or_default();
+    assert!(path.contains("sufficient statistics: 919 rows"), "{path}");
+    assert!(
+        bench["blocks_per_gradient"]
+            .as_f64()
+            .is_some_and(|cost| cost > 0.0)
+    );
+    let bench = folder.hvic(&["bench", &model, &data, "--stream", "--no-collapse"]);
+    exits(&bench, 0);
+    assert!(
+        out(&bench).contains("read in chunks for every run"),
+        "{}",
+        out(&bench)
+    );
+}
+
+#[test]
+fn a_table_in_chunks_is_refused_where_rows_are_needed_at_once() {
+    let folder = Folder::new("stream_refused");
+    folder.write(
+        "model.hvi",
+        "plate row = rows { data y: real; z ~ Normal(0, 1); y ~ Normal(z, 1) }",
+    );
+    folder.write("data.csv", "y\n1\n2\n");
+    let output = folder.hvic(&["fit", "model.hvi", "data.csv", "--stream"]);
+    exits(&output, 1);
+    assert!(err(&output).contains("E0805"), "{}", err(&output));
+    // Nor is there anything to read in chunks without a table.
+    folder.write(
+        "rows.hvi",
+        "m ~ Normal(0, 1)\nplate row = rows { data y: real; y ~ Normal(m, 1) }",
+    );
+    let output = folder.hvic(&["bench", "rows.hvi", "--stream"]);
+    exits(&output, 2);
+    assert!(err(&output).contains("none was given"), "{}", err(&output));
+}

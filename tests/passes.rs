@@ -571,7 +571,8 @@ fn terms_of_identical_rows_run_them_once() {
         ("k ~ Bernoulli(sigmoid(a))", 6),
         ("n ~ NegBinomial(log = c, 3)", 12),
         ("n ~ Binomial(9, logit = mu)", 4),
-        ("t ~ Exponential(exp(mu))", 23),
+        ("t ~ Exponential(exp(mu))", 1),
+        ("t ~ Exponential(log_rate = a + c) where o > 0", 18),
         ("o ~ StudentT(4, mu, sigma)", 5),
     ] {
         let said = said(statement, 240, Passes::all());
@@ -689,6 +690,9 @@ fn likelihood() -> impl Strategy<Value = &'static str> {
             "t ~ LogNormal(#, sigma)",
             "t ~ Exponential(exp(tanh(#)))",
             "t ~ Gamma(2, exp(tanh(#)))",
+            "t ~ Gamma(sigma, sigma / exp(tanh(#)))",
+            "t ~ Exponential(1 / exp(tanh(#)))",
+            "n ~ Poisson(t * exp(tanh(#)))",
             "k ~ Bernoulli(sigmoid(tanh(#)))",
             "k ~ Bernoulli(normal_cdf(tanh(#)))",
             "n ~ Poisson(exp(tanh(#)))",
@@ -766,8 +770,11 @@ fn grouped_likelihood() -> impl Strategy<Value = &'static str> {
             "k ~ Bernoulli(logit = #) where o < 1",
             "n ~ Poisson(log = 0.3 * (#))",
             "n ~ Poisson(exp(tanh(#)))",
+            "n ~ Poisson(se * exp(0.3 * (#)))",
             "n ~ NegBinomial(log = tanh(#), 3)",
             "n ~ Binomial(9, logit = #)",
+            "t ~ Gamma(tau, tau / exp(0.3 * (#)))",
+            "t ~ Exponential(exp(-0.3 * (#))) where b > 0",
             "o ~ StudentT(4, #, sigma)",
         ]
         .as_slice(),
@@ -831,6 +838,8 @@ fn a_link_that_is_written_out_is_fused_like_its_form() {
         ("k ~ Bernoulli(sigmoid(#))", "k ~ Bernoulli(logit = #)"),
         ("k ~ Bernoulli(normal_cdf(#))", "k ~ Bernoulli(probit = #)"),
         ("n ~ Binomial(9, sigmoid(#))", "n ~ Binomial(9, logit = #)"),
+        ("t ~ Exponential(exp(#))", "t ~ Exponential(log_rate = #)"),
+        ("t ~ Gamma(2, exp(#))", "t ~ Gamma(2, log_rate = #)"),
     ];
     for (written, form) in forms {
         let of = |statement: &str| {
@@ -844,4 +853,30 @@ fn a_link_that_is_written_out_is_fused_like_its_form() {
         assert!(form.path().contains("affine predictor"), "{}", form.path());
         assert_eq!(written.path(), form.path());
     }
+}
+
+#[test]
+fn exponentials_in_products_and_quotients_are_fused() {
+    for (statement, form) in [
+        ("t ~ Exponential(exp(-(#)))", "exponential_log_log_density"),
+        ("t ~ Exponential(1 / exp(#))", "exponential_log_log_density"),
+        ("t ~ Gamma(2, 2 / exp(#))", "gamma_log_log_density"),
+        ("t ~ Gamma(sigma, sigma / exp(#))", "gamma_log_log_density"),
+        ("n ~ Poisson(t * exp(#))", "poisson_log_log_density"),
+        (
+            "n ~ NegBinomial(t * 2 * exp(#) / exp(b), sigma)",
+            "neg_binomial_log_log_density",
+        ),
+    ] {
+        let text = model_of(&[(statement, "a + beta * x".to_owned())]);
+        let model = chain::bound(&text, ROWS, &[]);
+        all_agree(&model);
+        let path = joint::lower(&model).path();
+        let expected = format!("{form} of an affine predictor");
+        assert!(path.contains(&expected), "{statement}: {path}");
+    }
+    // An exposure of 0 has no logarithm: the statement stays as it is.
+    let text = model_of(&[("n ~ Poisson((c + 0) * exp(#))", "a".to_owned())]);
+    let path = joint::lower(&chain::bound(&text, ROWS, &[])).path();
+    assert!(!path.contains("poisson_log_log_density"), "{path}");
 }

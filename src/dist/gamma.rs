@@ -5,6 +5,7 @@ use super::Case;
 use super::Distribution;
 use super::EventKind;
 use super::Form;
+use super::Link;
 use super::MPMATH;
 use super::Param;
 use super::SCIPY;
@@ -17,6 +18,7 @@ use crate::tape::Builder;
 use crate::tape::NodeId;
 use crate::tape::elementwise::DIV;
 use crate::tape::elementwise::Domain;
+use crate::tape::elementwise::EXP;
 use crate::tape::elementwise::Elementwise;
 use crate::tape::elementwise::SQUARE;
 
@@ -39,6 +41,29 @@ elementwise! {
             shape / rate - x,
         ]
     }
+    /// The log density of the gamma distribution, given the log of its rate.
+    LogLogDensity LOG_LOG_DENSITY "gamma_log_log_density" (x: Positive, shape: Positive, log_rate: Real) -> Real,
+    at [[0.3, 2.5, -0.4], [1.0001, 1e8, 18.4], [1e-300, 0.01, 1.1], [0.5, 12.0, -690.0], [1e3, 1.0, 0.7]] {
+        value: {
+            let log = x.log();
+            let density = stable::gamma_kernel(shape, log_rate.exp() * x, log_rate + log) - log;
+            stable::unless(x.value() <= 0.0, density)
+        },
+        partials: |_y| {
+            let mean = log_rate.exp() * x;
+            [(shape - T::one() - mean) / x, log_rate + x.log() - shape.digamma(), shape - mean]
+        },
+        one_pass: [x, shape, log_rate] by log_rate shared shape {
+            add: {
+                let log = x.log();
+                stable::gamma_kernel(shape, log_rate.exp() * x, log_rate + log) - log
+            },
+            partials: {
+                let by_shape = log_rate + x.log() - shape.digamma();
+                [T::zero(), by_shape, shape - log_rate.exp() * x]
+            }
+        }
+    }
 }
 
 /// The gamma distribution.
@@ -58,7 +83,20 @@ static FORMS: &[Form] = &[
             Param::scalar("sd", Domain::Positive),
         ],
     },
+    Form {
+        params: &[
+            Param::scalar("shape", Domain::Positive),
+            Param::scalar("log_rate", Domain::Real),
+        ],
+    },
 ];
+
+static LINKS: &[Link] = &[Link {
+    from: 0,
+    to: 2,
+    place: 1,
+    function: &EXP,
+}];
 
 impl Distribution for Gamma {
     fn name(&self) -> &'static str {
@@ -67,7 +105,8 @@ impl Distribution for Gamma {
 
     fn doc(&self) -> &'static str {
         "The gamma distribution: `log p(x) = shape log rate + (shape − 1) log x − rate x − log Γ(shape)` for x > 0; its mean is \
-         shape / rate. Also given by its mean and standard deviation, with shape = (mean / sd)² and rate = mean / sd²."
+         shape / rate. Also given by its mean and standard deviation, with shape = (mean / sd)² and rate = mean / sd², and \
+         by `log_rate` = log rate."
     }
 
     fn forms(&self) -> &'static [Form] {
@@ -90,8 +129,13 @@ impl Distribution for Gamma {
         args: &[NodeId],
         _inner: &[Applied<NodeId>],
     ) -> NodeId {
-        if form == 0 {
-            return tape.map(&LOG_DENSITY, &[x, args[0], args[1]]);
+        if form != 1 {
+            let row = if form == 0 {
+                &LOG_DENSITY
+            } else {
+                &LOG_LOG_DENSITY
+            };
+            return tape.map(row, &[x, args[0], args[1]]);
         }
         let ratio = tape.map(&DIV, &[args[0], args[1]]);
         let shape = tape.map(&SQUARE, &[ratio]);
@@ -107,13 +151,19 @@ impl Distribution for Gamma {
         _size: usize,
         rng: &mut Rng,
     ) -> Vec<f64> {
-        let (shape, rate) = if form == 0 {
-            (args[0][0], args[1][0])
-        } else {
-            let ratio = args[0][0] / args[1][0];
-            (ratio * ratio, ratio / args[1][0])
+        let (shape, rate) = match form {
+            0 => (args[0][0], args[1][0]),
+            1 => {
+                let ratio = args[0][0] / args[1][0];
+                (ratio * ratio, ratio / args[1][0])
+            }
+            _ => (args[0][0], args[1][0].exp()),
         };
         vec![draw(rand_distr::Gamma::new(shape, rate.recip()), rng)]
+    }
+
+    fn links(&self) -> &'static [Link] {
+        LINKS
     }
 
     fn rows(&self) -> &'static [&'static Elementwise] {
@@ -148,4 +198,16 @@ static CASES: &[Case] = &[
         MPMATH,
     ),
     Case::new(1, &[0.001], &[&[1.0], &[1.0]], -0.001, SCIPY),
+    Case::new(2, &[0.3], &[&[2.5], &[-0.4]], -3.291738090772515, MPMATH),
+    Case::new(
+        2,
+        &[1.0001],
+        &[&[100000000.0], &[18.4]],
+        -21025.52569515013,
+        MPMATH,
+    ),
+    Case::new(2, &[1e-300], &[&[0.01], &[1.1]], 679.2792927411896, MPMATH),
+    Case::new(2, &[0.5], &[&[12.0], &[-690.0]], -8305.126926832034, MPMATH),
+    Case::new(2, &[1000.0], &[&[1.0], &[0.7]], -2013.0527074704764, MPMATH),
+    Case::new(2, &[-0.1], &[&[2.0], &[0.0]], f64::NEG_INFINITY, SCIPY),
 ];

@@ -9,9 +9,13 @@ use crate::tape::Builder;
 use crate::tape::NodeId;
 use crate::tape::Op;
 use crate::tape::Pass;
+use crate::tape::elementwise::ADD;
 use crate::tape::elementwise::DIV;
 use crate::tape::elementwise::Domain;
+use crate::tape::elementwise::EXP;
 use crate::tape::elementwise::Elementwise;
+use crate::tape::elementwise::LOG;
+use crate::tape::elementwise::MUL;
 use crate::tape::elementwise::SUB;
 use crate::tape::event::EventOp;
 use std::fmt::Debug;
@@ -158,23 +162,70 @@ impl Applied<NodeId> {
             .log_density(tape, self.form, x, &self.args, &self.inner)
     }
 
-    /// The same in the form that takes what a function of it is given for now: `Poisson(log = η)` for `Poisson(exp(η))`.
-    fn linked(&self, tape: &Builder) -> Option<Applied<NodeId>> {
+    /// The same in the form that takes what a function of it is given for now: `Poisson(log = η)` for `Poisson(exp(η))`, and where
+    /// that function is `exp`, for products and quotients of such with data too.
+    fn linked(&self, tape: &mut Builder) -> Option<Applied<NodeId>> {
         let links = self.distribution.links().iter();
         links
             .filter(|link| link.from == self.form)
             .find_map(|link| {
-                let arg = self.args[link.place];
-                let Op::Map(function, inner) = &tape.node(arg).op else {
-                    return None;
-                };
-                (**function == *link.function).then(|| {
-                    let mut linked = self.clone();
-                    linked.form = link.to;
-                    linked.args[link.place] = inner[0];
-                    linked
-                })
+                let inner = link.inner(tape, self.args[link.place])?;
+                let mut linked = self.clone();
+                linked.form = link.to;
+                linked.args[link.place] = inner;
+                Some(linked)
             })
+    }
+}
+
+impl Link {
+    /// η, where the argument is the function of it.
+    fn inner(&self, tape: &mut Builder, arg: NodeId) -> Option<NodeId> {
+        if *self.function == EXP {
+            return tape.node(arg).varies.then(|| log(tape, arg)).flatten();
+        }
+        match &tape.node(arg).op {
+            Op::Map(function, inner) if **function == *self.function => Some(inner[0]),
+            Op::Input(_)
+            | Op::Constant(_)
+            | Op::Data(_)
+            | Op::Map(..)
+            | Op::Event(..)
+            | Op::Lift(..)
+            | Op::Reduce(..) => None,
+        }
+    }
+}
+
+/// The log of a node that is made of exponentials and positive data by products, quotients and lifting; `None` for any other.
+fn log(tape: &mut Builder, id: NodeId) -> Option<NodeId> {
+    let node = tape.node(id).clone();
+    match &node.op {
+        Op::Constant(values) | Op::Data(values) => {
+            (values.iter().all(|x| *x > 0.0)).then(|| tape.map(&LOG, &[id]))
+        }
+        Op::Map(function, args) => {
+            if **function == EXP {
+                return Some(args[0]);
+            }
+            let join = if **function == MUL {
+                &ADD
+            } else if **function == DIV {
+                &SUB
+            } else {
+                return None;
+            };
+            let (a, b) = (log(tape, args[0])?, log(tape, args[1])?);
+            Some(tape.map(join, &[a, b]))
+        }
+        Op::Lift(from, index) if tape.width(*from) == node.width => {
+            let log = log(tape, *from)?;
+            Some(match tape.constant_value(log) {
+                Some(_) => log,
+                None => tape.lift_by(log, node.plate, index.clone()),
+            })
+        }
+        Op::Input(_) | Op::Event(..) | Op::Lift(..) | Op::Reduce(..) => None,
     }
 }
 

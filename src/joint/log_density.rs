@@ -7,8 +7,10 @@ use super::locals;
 use super::locals::Forest;
 use super::locals::Locals;
 use super::locals::TapeLocals;
+use crate::model::Model;
 use crate::num::Dual;
 use crate::shape::PlateId;
+use crate::tape::Blame;
 use crate::tape::Curvature;
 use crate::tape::Tape;
 use crate::tape::Workspace;
@@ -95,7 +97,11 @@ impl LogDensity for Joint {
     }
 
     fn evaluator(&self, keep: &[bool]) -> Box<dyn Evaluator + '_> {
-        Box::new(TapeEvaluator::new(self.density.restrict(keep)))
+        let held = TapeEvaluator::new(self.density.restrict(keep));
+        match &self.streamed {
+            Some(streamed) => streamed.evaluator(held, keep),
+            None => Box::new(held),
+        }
     }
 
     fn guide_rules(&self) -> &[GuideRule] {
@@ -103,10 +109,15 @@ impl LogDensity for Joint {
     }
 
     fn element(&self, plate: PlateId, element: usize) -> String {
-        self.place(plate, element)
+        place(&self.model, plate, element)
     }
 
     fn forests(&self) -> Result<Vec<Forest>, String> {
+        if self.reads_rows() {
+            return Err(
+                "rows are read in chunks for every gradient, too slowly to integrate".to_owned(),
+            );
+        }
         locals::plan(self)
     }
 
@@ -115,46 +126,58 @@ impl LogDensity for Joint {
     }
 
     fn blame(&self, z: &[f64]) -> Option<String> {
-        let blame = self.density.blame(z)?;
-        let (line, _) = self.model.typed().source().line_column(blame.span.start);
+        if let Some(blame) = self.density.blame(z) {
+            return Some(self.describe(&blame, &self.model));
+        }
+        let streamed = self.streamed.as_ref()?;
+        if let Some(failure) = streamed.failure() {
+            return Some(failure.to_owned());
+        }
+        let (blame, model) = streamed.blame(z)?;
+        Some(self.describe(&blame, &model))
+    }
+}
+
+impl Joint {
+    /// What went wrong, in words; elements are those of `model`.
+    fn describe(&self, blame: &Blame, model: &Model) -> String {
+        let (line, _) = model.typed().source().line_column(blame.span.start);
         let mut text = format!("{} is {} in line {line}", blame.text, blame.value);
         let within = |t: &&Term| t.span.start <= blame.span.start && blame.span.end <= t.span.end;
         if let Some(term) = self.terms.iter().find(within) {
             text.push_str(&format!(" (`{}`)", term.name));
         }
-        let place = self.place(blame.plate, blame.element);
+        let place = place(model, blame.plate, blame.element);
         if !place.is_empty() {
             text.push_str(&format!(", at {place}"));
         }
-        Some(text)
+        text
     }
 }
 
-impl Joint {
-    /// An element of a plate in words, with the elements of other plates that it lies in: `school 3, county AITKIN`.
-    fn place(&self, plate: PlateId, element: usize) -> String {
-        let plates = self.model.typed().plates();
-        // Plates that only the tape has are those of pairs for an aggregate.
-        if plate == PlateId::TOP || plate.index() >= plates.len() {
-            return String::new();
-        }
-        let bound = self.model.plate(plate);
-        let name = |id: PlateId, i: usize| {
-            format!(
-                "{} {}",
-                plates[id.index()].name,
-                self.model.plate(id).labels.get(i)
-            )
-        };
-        std::iter::once(name(plate, element))
-            .chain(
-                (bound.above.iter().rev())
-                    .filter(|(id, _)| **id != plate && **id != PlateId::TOP)
-                    .map(|(id, index)| name(*id, index[element] as usize)),
-            )
-            .collect::<Vec<_>>()
-            .join(", ")
+/// An element of a plate in words, with the elements of other plates that it lies in: `school 3, county AITKIN`.
+fn place(model: &Model, plate: PlateId, element: usize) -> String {
+    let plates = model.typed().plates();
+    // Plates that only the tape has are those of pairs for an aggregate, or of rows taken together.
+    if plate == PlateId::TOP || plate.index() >= plates.len() {
+        return String::new();
     }
+    let bound = model.plate(plate);
+    let name = |id: PlateId, i: usize| {
+        format!(
+            "{} {}",
+            plates[id.index()].name,
+            model.plate(id).labels.get(i)
+        )
+    };
+    std::iter::once(name(plate, element))
+        .chain(
+            (bound.above.iter().rev())
+                .filter(|(id, _)| **id != plate && **id != PlateId::TOP)
+                .map(|(id, index)| name(*id, index[element] as usize)),
+        )
+        .collect::<Vec<_>>()
+        .join(", ")
 }
 
 /// A tape with its memory.

@@ -1,11 +1,13 @@
 //! Lowering: plates, columns and latent variables to nodes, statements to terms.
 
 use super::Above;
+use super::Condition;
 use super::Element;
 use super::Joint;
 use super::Quantity;
 use super::Site;
 use super::start;
+use super::start::Spread;
 use super::transform;
 use crate::model;
 use crate::model::Model;
@@ -16,6 +18,7 @@ use crate::tape::NodeId;
 use crate::tape::Pass;
 use crate::tape::Passes;
 use crate::tape::Reduce;
+use crate::tape::Tape;
 use crate::typed::ColumnId;
 use crate::typed::DefinitionId;
 use crate::typed::LatentId;
@@ -77,22 +80,7 @@ fn lowered(model: Arc<Model>, passes: Passes, closed_forms: bool) -> Joint {
         model
     };
     let typed = model.typed();
-    let mut lowering = Lowering {
-        model: &model,
-        typed,
-        builder: Builder::with(passes),
-        closed_forms,
-        site_of: HashMap::new(),
-        inputs: Vec::new(),
-        latents: HashMap::new(),
-        definitions: HashMap::new(),
-        columns: HashMap::new(),
-        keys: HashMap::new(),
-        pairs: HashMap::new(),
-    };
-    for plate in model.plates().iter().skip(1) {
-        lowering.builder.plate(plate.len(), plate.above.clone());
-    }
+    let mut lowering = Lowering::new(&model, passes, closed_forms);
     let mut sites = lowering.sites();
     let mut terms = Vec::new();
     let mut nodes = Vec::new();
@@ -127,6 +115,73 @@ fn lowered(model: Arc<Model>, passes: Passes, closed_forms: bool) -> Joint {
         made,
         statements: nodes,
         builder,
+        streamed: None,
+    }
+}
+
+/// Some statements of a model, lowered without anything else.
+pub(super) struct Part {
+    pub builder: Builder,
+    /// The node of each statement; 0 for those that are left out.
+    pub statements: Vec<NodeId>,
+    /// What the conditions of statements let through.
+    pub conditions: Vec<Option<Condition>>,
+    /// For each statement the scale that is to start at the spread of its data.
+    pub spreads: Vec<Option<(usize, Spread)>>,
+}
+
+/// Lowers the statements for which `wanted` holds, for values and gradients alone.
+pub(super) fn part(model: &Model, passes: Passes, wanted: &[bool]) -> Part {
+    let mut lowering = Lowering::new(model, passes, false);
+    lowering.sites();
+    let (mut statements, mut conditions) = (Vec::new(), Vec::new());
+    for (statement, wanted) in model.typed().statements().iter().zip(wanted) {
+        if *wanted {
+            let (_, node, condition) = lowering.statement(statement);
+            statements.push(node);
+            conditions.push(condition);
+        } else {
+            statements.push(lowering.builder.number(0.0));
+            conditions.push(None);
+        }
+    }
+    let spreads = start::spreads(&lowering);
+    Part {
+        builder: lowering.builder,
+        statements,
+        conditions,
+        spreads,
+    }
+}
+
+impl Part {
+    /// The tape of the statements for which `keep` holds.
+    pub fn tape(&self, keep: &[bool]) -> Tape {
+        let kept = self.statements.iter().zip(keep).filter(|(_, keep)| **keep);
+        let kept: Vec<NodeId> = kept.map(|(node, _)| *node).collect();
+        self.builder.tape(&kept, &[])
+    }
+}
+
+impl<'a> Lowering<'a> {
+    fn new(model: &'a Model, passes: Passes, closed_forms: bool) -> Lowering<'a> {
+        let mut lowering = Lowering {
+            model,
+            typed: model.typed(),
+            builder: Builder::with(passes),
+            closed_forms,
+            site_of: HashMap::new(),
+            inputs: Vec::new(),
+            latents: HashMap::new(),
+            definitions: HashMap::new(),
+            columns: HashMap::new(),
+            keys: HashMap::new(),
+            pairs: HashMap::new(),
+        };
+        for plate in model.plates().iter().skip(1) {
+            lowering.builder.plate(plate.len(), plate.above.clone());
+        }
+        lowering
     }
 }
 

@@ -9,6 +9,7 @@ pub mod locals;
 mod log_density;
 mod lower;
 mod start;
+mod stream;
 mod transform;
 
 use crate::dist::GaussianForm;
@@ -30,6 +31,9 @@ pub use lower::lower_bare;
 pub use lower::lower_owned;
 pub use lower::lower_with;
 use std::sync::Arc;
+use stream::Streamed;
+pub use stream::check_streamed;
+pub use stream::stream;
 
 /// The log joint density of a model with its data.
 #[derive(Debug)]
@@ -46,6 +50,8 @@ pub struct Joint {
     /// The builder's node of each term.
     pub(crate) statements: Vec<NodeId>,
     pub(crate) builder: Builder,
+    /// The rows that are read in chunks, where there are such.
+    streamed: Option<Box<Streamed>>,
 }
 
 impl Joint {
@@ -164,14 +170,27 @@ impl Joint {
                 format!("{values} worked out once for all elements in which they are the same");
             list.push(("hoisting".to_owned(), what));
         }
-        let forms = self.density.recognised().into_iter();
+        let forms = self.forms().into_iter();
         list.extend(forms.map(|(term, form)| (format!("`{}`", self.terms[term].name), form)));
         list
     }
 
+    /// The terms that run in a form of their own, by place, with that form.
+    pub fn forms(&self) -> Vec<(usize, String)> {
+        let mut all = self.density.recognised();
+        all.extend((self.streamed.iter()).flat_map(|streamed| streamed.notes().cloned()));
+        all.sort_by_key(|(term, _)| *term);
+        all
+    }
+
+    /// Whether rows are read again for every run.
+    pub fn reads_rows(&self) -> bool {
+        self.streamed.as_ref().is_some_and(|s| s.reads())
+    }
+
     /// The form in which the log density runs: the block tape, and what runs in a pass of its own.
     pub fn path(&self) -> String {
-        let forms = self.density.recognised();
+        let forms = self.forms();
         let named = forms
             .iter()
             .map(|(term, form)| format!("`{}` as {form}", self.terms[*term].name));
@@ -311,6 +330,17 @@ pub struct Condition {
     pub counted: usize,
     /// Elements in all.
     pub elements: usize,
+}
+
+impl Condition {
+    /// What it lets through of these elements and others.
+    fn and(self, other: Condition) -> Condition {
+        Condition {
+            counted: self.counted + other.counted,
+            elements: self.elements + other.elements,
+            ..self
+        }
+    }
 }
 
 /// Something that is reported with the posterior: a latent variable or a definition, on its natural scale.

@@ -3,8 +3,10 @@
 use super::Site;
 use super::lower::Lowering;
 use crate::dist::Support;
+use crate::tape::NodeId;
 use crate::tape::Op;
 use crate::typed::Argument;
+use crate::typed::ExprId;
 use crate::typed::ExprKind;
 use crate::typed::StatementKind;
 
@@ -46,38 +48,89 @@ pub(super) fn set(lowering: &Lowering<'_>, sites: &mut [Site]) {
             }
         }
     }
-    for statement in typed.statements() {
-        let StatementKind::Observed {
-            value,
-            distribution,
-            ..
-        } = &statement.kind
-        else {
-            continue;
-        };
-        let place = distribution.distribution.forms()[distribution.form]
-            .params
-            .iter()
-            .position(|param| matches!(param.name, "sd" | "scale" | "sdlog"));
-        let Some(Argument::Value(scale)) = place.and_then(|place| distribution.args.get(place))
-        else {
-            continue;
-        };
-        let ExprKind::Latent(id) = typed.expr(*scale).kind else {
-            continue;
-        };
-        let site = &mut sites[lowering.site_of[&id]];
-        if let (Some(spread), Support::Positive) = (
-            spread(lowering, *value),
-            typed.latents()[id.index()].support,
-        ) {
-            site.start.fill(spread.ln());
+    set_spreads(sites, spreads(lowering).into_iter().flatten());
+}
+
+/// Starts scales at the spreads of their data.
+pub(super) fn set_spreads(sites: &mut [Site], spreads: impl Iterator<Item = (usize, Spread)>) {
+    for (site, spread) in spreads {
+        let sd = spread.sd();
+        if sd.is_finite() && sd > 0.0 {
+            sites[site].start.fill(sd.ln());
         }
     }
 }
 
-/// The standard deviation of observed values.
-fn spread(lowering: &Lowering<'_>, value: crate::typed::ExprId) -> Option<f64> {
+/// For each statement, where its data have a scale that is a positive latent variable: the site of that, and how far they spread.
+pub(super) fn spreads(lowering: &Lowering<'_>) -> Vec<Option<(usize, Spread)>> {
+    let statements = lowering.typed.statements().iter();
+    statements.map(|s| scale(lowering, &s.kind)).collect()
+}
+
+fn scale(lowering: &Lowering<'_>, kind: &StatementKind) -> Option<(usize, Spread)> {
+    let StatementKind::Observed {
+        value,
+        distribution,
+        ..
+    } = kind
+    else {
+        return None;
+    };
+    let params = distribution.distribution.forms()[distribution.form].params;
+    let place = (params.iter()).position(|param| matches!(param.name, "sd" | "scale" | "sdlog"))?;
+    let Argument::Value(scale) = distribution.args.get(place)? else {
+        return None;
+    };
+    let ExprKind::Latent(id) = lowering.typed.expr(*scale).kind else {
+        return None;
+    };
+    let positive = lowering.typed.latents()[id.index()].support == Support::Positive;
+    let spread = positive.then(|| Spread::of(lowering, *value))?;
+    Some((lowering.site_of[&id], spread?))
+}
+
+/// How far observed values spread.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Spread {
+    count: f64,
+    mean: f64,
+    /// The sum of squares about the mean.
+    squares: f64,
+}
+
+impl Spread {
+    fn of(lowering: &Lowering<'_>, value: ExprId) -> Option<Spread> {
+        let values = lowering.builder.evaluate(column(lowering, value)?);
+        let count = values.len() as f64;
+        let mean = values.iter().sum::<f64>() / count;
+        Some(Spread {
+            count,
+            mean,
+            squares: values.iter().map(|v| (v - mean).powi(2)).sum(),
+        })
+    }
+
+    /// The standard deviation.
+    fn sd(self) -> f64 {
+        (self.squares / (self.count - 1.0)).sqrt()
+    }
+
+    /// That of these values and others.
+    pub fn and(self, other: Spread) -> Spread {
+        let count = self.count + other.count;
+        let shift = other.mean - self.mean;
+        Spread {
+            count,
+            mean: self.mean + shift * (other.count / count),
+            squares: self.squares
+                + other.squares
+                + shift * shift * (self.count * (other.count / count)),
+        }
+    }
+}
+
+/// The node of observed values that are no constant.
+fn column(lowering: &Lowering<'_>, value: ExprId) -> Option<NodeId> {
     let column = match lowering.typed.expr(value).kind {
         ExprKind::Column(column) => lowering.columns.get(&column).copied(),
         ExprKind::Definition(definition) => lowering.definitions.get(&definition).copied(),
@@ -94,12 +147,5 @@ fn spread(lowering: &Lowering<'_>, value: crate::typed::ExprId) -> Option<f64> {
         | ExprKind::LogProb(..)
         | ExprKind::Center(..) => None,
     }?;
-    if matches!(lowering.builder.node(column).op, Op::Constant(_)) {
-        return None;
-    }
-    let values = lowering.builder.evaluate(column);
-    let n = values.len() as f64;
-    let mean = values.iter().sum::<f64>() / n;
-    let sd = (values.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / (n - 1.0)).sqrt();
-    (sd.is_finite() && sd > 0.0).then_some(sd)
+    (!matches!(lowering.builder.node(column).op, Op::Constant(_))).then_some(column)
 }

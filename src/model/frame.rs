@@ -14,8 +14,6 @@ use super::sources::Sources;
 use crate::data::Chunks;
 use crate::data::Table;
 use crate::data::Tables;
-use crate::problem::Code;
-use crate::problem::Problem;
 use crate::problem::Problems;
 use crate::shape::PlateId;
 use crate::typed::ColumnId;
@@ -58,24 +56,14 @@ impl Frame {
     ///
     /// # Errors
     /// Everything that keeps the data from being those that the model declares, as [`super::bind`] says it, but of the rows themselves only
-    /// what the first chunk with a problem holds; and plates that lie below rows.
+    /// what the first chunk with a problem holds.
     pub fn new(
         typed: &Arc<Typed>,
         chunks: &Chunks,
         tables: &Tables,
     ) -> Result<(Frame, Problems), Problems> {
-        let streamed: Vec<bool> = typed
-            .plates
-            .iter()
-            .map(|plate| match &plate.source {
-                PlateSource::Rows(name) => name.as_deref().is_none_or(|name| name == "main"),
-                PlateSource::Top
-                | PlateSource::Levels(_)
-                | PlateSource::Union(_)
-                | PlateSource::Count(_) => false,
-            })
-            .collect();
-        check_below(typed, &streamed)?;
+        let plates = (0..typed.plates.len()).map(|p| PlateId(p as u32));
+        let streamed: Vec<bool> = plates.map(|plate| streams(typed, plate)).collect();
         let excerpt = excerpt(typed, chunks, |plate| streamed[plate.index()])?;
         let tables = tables.with_main(excerpt);
         let mut problems = Problems::new();
@@ -160,6 +148,17 @@ impl Frame {
     }
 }
 
+/// Whether the elements of a plate are rows of the main table.
+pub fn streams(typed: &Typed, plate: PlateId) -> bool {
+    match &typed.plates[plate.index()].source {
+        PlateSource::Rows(name) => name.as_deref().is_none_or(|name| name == "main"),
+        PlateSource::Top
+        | PlateSource::Levels(_)
+        | PlateSource::Union(_)
+        | PlateSource::Count(_) => false,
+    }
+}
+
 /// What all rows together say.
 struct AllRows {
     counted: Counted,
@@ -204,34 +203,5 @@ impl Fixed {
             }
         }
         Ok(AllRows { counted, moments })
-    }
-}
-
-/// Refuses plates whose elements lie in rows: maps to rows hold for the whole table only.
-fn check_below(typed: &Typed, streamed: &[bool]) -> Result<(), Problems> {
-    let mut problems = Problems::new();
-    let plates = || (0..typed.plates.len()).map(|p| PlateId(p as u32));
-    for plate in plates().filter(|p| !streamed[p.index()]) {
-        let below = |rows: &PlateId| streamed[rows.index()] && typed.determines(plate, *rows);
-        if let Some(rows) = plates().find(below) {
-            let (name, rows) = (
-                &typed.plates[plate.index()].name,
-                &typed.plates[rows.index()].name,
-            );
-            problems.push(
-                Problem::at(
-                    Code::FormNotAvailable,
-                    typed.plates[plate.index()].span,
-                    format!("`{name}` lies in `{rows}`, whose rows are read in chunks"),
-                )
-                .label("needs all rows at once")
-                .hint("read the whole table"),
-            );
-        }
-    }
-    if problems.is_empty() {
-        Ok(())
-    } else {
-        Err(problems)
     }
 }

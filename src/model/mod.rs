@@ -26,6 +26,7 @@ use crate::typed::Typed;
 pub use bind::bind;
 pub use dump::dump;
 pub use frame::Frame;
+pub use frame::streams;
 use indexmap::IndexMap;
 pub use sketch::sketch;
 pub use sort::sort;

@@ -556,6 +556,10 @@ codes! {
         "the locals cannot be integrated out"
         "`marginal` is a guide of the whole model. It integrates the variables of plates out given the globals, where their log density is quadratic or an element has at most three coordinates, and at most 300 globals are left."
         with_data("plate group {\n  w[5] ~ Normal(0, 1)\n  plate row = rows {\n    data y: binary\n    y ~ Bernoulli(logit = sum(w))\n  }\n}\nguide { default marginal }\n", "group,y\na,1\nb,0\na,0\n");
+    RowsAtOnce "E0805" Error
+        "all rows of a table are needed at once"
+        "With `--stream` the main table is read in chunks of rows, and no more than a chunk of it is held. That is possible where a row says nothing of other rows: not for a variable with a value for each row, an aggregate over rows, or a plate or a key that lies in rows."
+        with_data("mu ~ Normal(0, 1)\nplate row = rows {\n  data y: real\n  z ~ Normal(mu, 1)\n  y ~ Normal(z, 1)\n}\n", "y\n0.5\n-0.3\n");
 
     // W: legal, and probably wrong
     ImproperPrior "W0101" Warning

@@ -10,6 +10,7 @@ use super::Reduce;
 use super::Tape;
 use super::elementwise::Elementwise;
 use super::event::EventOp;
+use super::rewrite::Draft;
 use crate::shape::PlateId;
 use crate::source::Span;
 use indexmap::IndexMap;
@@ -323,6 +324,17 @@ impl Builder {
     pub fn tape(&self, terms: &[NodeId], outputs: &[NodeId]) -> Tape {
         let lens = self.plates.iter().map(|p| p.len).collect();
         Tape::new(&self.nodes, lens, self.dim, terms, outputs, self.passes)
+    }
+
+    /// Its nodes and the sizes of its plates, to be rewritten.
+    pub(super) fn draft(&self) -> Draft {
+        let lens = self.plates.iter().map(|p| p.len).collect();
+        Draft::new(self.nodes.clone(), lens)
+    }
+
+    /// Takes over nodes that begin with its own.
+    pub(super) fn adopt(&mut self, nodes: Vec<Node>) {
+        self.nodes = nodes;
     }
 
     /// The values of a node that does not depend on inputs: component `k` of element `i` at `k * len + i`.

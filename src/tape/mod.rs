@@ -39,6 +39,7 @@ use event::EventOp;
 pub use passes::Pass;
 pub use passes::Passes;
 use program::Program;
+pub use rewrite::Gathering;
 use rewrite::Rewritten;
 pub use run::Workspace;
 use smallvec::SmallVec;

@@ -76,12 +76,12 @@ pub enum Command {
 }
 
 /// A model with its data.
-#[derive(Args, Debug)]
+#[derive(Args, Clone, Debug)]
 pub struct Input {
     /// The model
     #[arg(value_name = "MODEL.hvi", value_hint = ValueHint::FilePath)]
     pub model: PathBuf,
-    /// The main table, CSV or TSV
+    /// The main table: CSV, TSV, either with .gz; .parquet and .arrow where built with the feature `parquet`
     #[arg(value_name = "DATA.csv", value_hint = ValueHint::FilePath)]
     pub data: Option<PathBuf>,
     /// A further table, such as `county=county.csv`
@@ -101,6 +101,9 @@ pub struct Fit {
     /// The family of the guide, where the model does not choose another
     #[arg(long, value_name = "FAMILY", value_parser = family())]
     pub guide: Option<String>,
+    /// Read the main table in chunks of rows, again whenever rows are needed, so that it may be larger than memory
+    #[arg(long)]
+    pub stream: bool,
     /// The seed of all random numbers: the same seed gives the same result
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub seed: u64,
@@ -212,12 +215,18 @@ pub struct Bench {
     /// Model and data.
     #[command(flatten)]
     pub input: Input,
+    /// Read the main table in chunks of rows, again whenever rows are needed, so that it may be larger than memory
+    #[arg(long)]
+    pub stream: bool,
     /// Keep every row: no sufficient statistics, no identical rows run once
     #[arg(long)]
     pub no_collapse: bool,
     /// Keep every row and run one operation at a time: no fused forms
     #[arg(long)]
     pub primitive: bool,
+    /// Measure also value and gradient at this many vectors of parameters in one pass over the rows
+    #[arg(long, value_name = "N", conflicts_with = "stream")]
+    pub draws: Option<NonZeroUsize>,
     /// The seed of the point at which it is measured, near where a fit starts
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub seed: u64,

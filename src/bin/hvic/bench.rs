@@ -4,6 +4,7 @@ use crate::args::Bench as Args;
 use crate::clock;
 use crate::clock::Timing;
 use crate::load;
+use crate::load::Data;
 use crate::memory;
 use crate::terminal::Exit;
 use crate::terminal::Failure;
@@ -13,6 +14,7 @@ use hvi::joint::Joint;
 use hvi::joint::LogDensity;
 use hvi::joint::Pass;
 use hvi::joint::Passes;
+use hvi::joint::Site;
 use hvi::num::rng;
 use hvi::num::simd;
 use hvi::report::VERSION;
@@ -29,11 +31,14 @@ use rand_distr::Distribution;
 use rand_distr::StandardNormal;
 use serde_json::Value;
 use serde_json::json;
+use std::num::NonZeroUsize;
 use std::time::Duration;
 use std::time::Instant;
 
 /// Bytes of a megabyte, as the system counts.
 const MB: f64 = 1_048_576.0;
+/// The most Hessian products that are timed.
+const MOST_PRODUCTS: usize = 64;
 /// How far from the starting point a coordinate is moved, as the standard deviation of a normal draw; the next where the one before leads to no number.
 const DISTANCES: [f64; 3] = [0.1, 0.01, 0.0];
 
@@ -42,20 +47,25 @@ pub fn run(args: &Args, terminal: &Terminal) -> Result<Exit, Failure> {
     let start = Instant::now();
     let typed = load::checked(&args.input, terminal)?;
     let checked = start.elapsed();
-    let tables = load::tables(&args.input, typed.source())?;
+    let data = Data::read(&args.input, args.stream, &typed)?;
     let read = start.elapsed();
-    let model = load::bound(&typed, &tables, terminal)?;
-    drop(tables);
+    let model = data.bind(&typed, terminal)?;
     let bound = start.elapsed();
-    let joint = joint::lower_bare(model, passes(args));
+    let joint = model.lower(typed.source(), passes(args), joint::lower_bare)?;
     let lowered = start.elapsed();
     let read_mb = memory::peak_mb();
     let apart = memory::forget_peak();
-    let timing = timing(&joint, args.seed)?;
+    let (point, timing) = timing(&joint, args.seed)?;
     let run_mb = memory::peak_mb().filter(|_| apart);
+    let blocks = Blocks::timed(&joint, &point, &timing);
+    let draws = args
+        .draws
+        .map(|draws| (draws, at_many(&joint, &point, draws)));
     let cost = Cost {
         joint: &joint,
         timing,
+        blocks,
+        draws,
         read: read - checked,
         bind: bound - read,
         lower: lowered - bound,
@@ -84,17 +94,18 @@ fn passes(args: &Args) -> Passes {
     }
 }
 
-/// Times the log density with its gradient at a point near the start.
-fn timing(joint: &Joint, seed: u64) -> Result<Timing, Failure> {
+/// Times the log density with its gradient at a point near the start, which it gives too.
+fn timing(joint: &Joint, seed: u64) -> Result<(Vec<f64>, Timing), Failure> {
     let mut evaluator = joint.evaluator(&vec![true; joint.terms().len()]);
     let mut gradient = vec![0.0; joint.dim()];
     let mut point = Vec::new();
     for distance in DISTANCES {
         point = near_start(joint, seed, distance);
         if evaluator.gradient(&point, &mut gradient).is_finite() {
-            return Ok(clock::time(|| {
+            let timing = clock::time(|| {
                 std::hint::black_box(evaluator.gradient(&point, &mut gradient));
-            }));
+            });
+            return Ok((point, timing));
         }
     }
     let why = joint.blame(&point);
@@ -107,6 +118,24 @@ fn timing(joint: &Joint, seed: u64) -> Result<Timing, Failure> {
     );
     failure.exit = Exit::Wrong;
     Err(failure)
+}
+
+/// Times value and gradient at vectors of parameters near a point, all in one pass over the rows: what one of them takes.
+fn at_many(joint: &Joint, point: &[f64], draws: NonZeroUsize) -> Timing {
+    let (tape, draws) = (joint.density(), draws.get());
+    let near = |draw: usize| point.iter().map(move |x| x + 1e-6 * draw as f64);
+    let zs: Vec<f64> = (0..draws).flat_map(near).collect();
+    let mut workspace = tape.workspace_of::<f64>(draws);
+    let (mut values, mut gradients) = (vec![0.0; draws], vec![0.0; zs.len()]);
+    let timing = clock::time(|| {
+        tape.gradients(&zs, &mut workspace, &mut values, &mut gradients);
+        std::hint::black_box(&gradients);
+    });
+    Timing {
+        cpu: timing.cpu / draws as f64,
+        wall: timing.wall / draws as f64,
+        ..timing
+    }
 }
 
 /// The point from which a fit starts, every coordinate moved by a normal draw.
@@ -123,10 +152,56 @@ fn near_start(joint: &Joint, seed: u64, distance: f64) -> Vec<f64> {
         .collect()
 }
 
+/// What second derivatives cost: for each element of each plate the block of its own coordinates and its block with the top level, by
+/// one Hessian product for each coordinate of an element, all elements at once, and for each coordinate of the top level.
+struct Blocks {
+    products: usize,
+    /// Their processor time, in gradients.
+    gradients: f64,
+}
+
+impl Blocks {
+    /// Times them; `None` where there are no plates, or too many coordinates, or where rows are read for every product.
+    fn timed(joint: &Joint, point: &[f64], gradient: &Timing) -> Option<Blocks> {
+        let sites = || joint.sites().iter();
+        let top = |site: &&Site| site.plate == PlateId::TOP;
+        let locals: usize = sites().filter(|s| !top(s)).map(|s| s.width).sum();
+        let products = locals + sites().filter(top).map(|s| s.width).sum::<usize>();
+        if locals == 0 || products > MOST_PRODUCTS || joint.reads_rows() {
+            return None;
+        }
+        let places = sites().flat_map(|s| (0..s.width).map(|k| (s.offset + k * s.len, s.len)));
+        let direction = |(first, len): (usize, usize)| {
+            let mut direction = vec![0.0; point.len()];
+            direction[first..][..len].fill(1.0);
+            direction
+        };
+        let directions: Vec<Vec<f64>> = places.map(direction).collect();
+        let mut evaluator = joint.evaluator(&vec![true; joint.terms().len()]);
+        let mut product = vec![0.0; point.len()];
+        let mut z = point.to_vec();
+        let timing = clock::time(|| {
+            // Nothing that was worked out for the point before is of use.
+            z[0] = point[0] + if z[0] == point[0] { 1e-6 } else { 0.0 };
+            for direction in &directions {
+                evaluator.hessian_product(&z, direction, &mut product);
+                std::hint::black_box(&product);
+            }
+        });
+        Some(Blocks {
+            products,
+            gradients: timing.cpu / gradient.cpu,
+        })
+    }
+}
+
 /// What was measured of a log density.
 struct Cost<'a> {
     joint: &'a Joint,
     timing: Timing,
+    blocks: Option<Blocks>,
+    /// At so many vectors of parameters in one pass over the rows, for one of them.
+    draws: Option<(NonZeroUsize, Timing)>,
     read: Duration,
     bind: Duration,
     lower: Duration,
@@ -177,7 +252,7 @@ impl Cost<'_> {
         let rewritings: Vec<Value> = (self.joint.rewritings().into_iter())
             .map(|(name, what)| json!({"name": name, "what": what}))
             .collect();
-        let fused: Vec<Value> = (self.joint.density().recognised().into_iter())
+        let fused: Vec<Value> = (self.joint.forms().into_iter())
             .map(|(term, form)| json!({"term": self.joint.terms()[term].name, "form": form}))
             .collect();
         let bytes = self.joint.density().column_bytes() as f64;
@@ -199,6 +274,10 @@ impl Cost<'_> {
             "wall_ns_per_gradient": self.timing.wall,
             "spread": self.timing.spread,
             "gradients": self.timing.runs,
+            "blocks_per_gradient": self.blocks.as_ref().map(|blocks| blocks.gradients),
+            "blocks_products": self.blocks.as_ref().map(|blocks| blocks.products),
+            "draws": self.draws.map_or(1, |(draws, _)| draws.get()),
+            "ns_per_row_and_draw": self.draws.and_then(|(_, timing)| self.per_row(timing.cpu)),
             "nodes": self.joint.density().nodes().len(),
             "stages": stages,
             "fused": fused,
@@ -228,6 +307,23 @@ impl Cost<'_> {
                 100.0 * self.timing.spread
             ),
         ));
+        if let Some((draws, timing)) = &self.draws {
+            out.push(format!(
+                "at {draws} vectors of parameters in one pass, for each: {}",
+                duration(timing.cpu)
+            ));
+        }
+        if let Some(Blocks {
+            products,
+            gradients,
+        }) = &self.blocks
+        {
+            out.push(format!(
+                "second derivatives of all elements: {} gradients, by {}",
+                fixed(*gradients, decimals_for(*gradients, 2)),
+                text::count(*products, "product", "products"),
+            ));
+        }
         let density = self.joint.density();
         out.push(String::new());
         out.push(format!(

@@ -3,6 +3,7 @@
 use crate::args;
 use crate::args::Fit as Args;
 use crate::load;
+use crate::load::Data;
 use crate::memory;
 use crate::terminal::Exit;
 use crate::terminal::Failure;
@@ -21,7 +22,7 @@ use hvi::guide;
 use hvi::guide::GuideSpec;
 use hvi::joint;
 use hvi::joint::Passes;
-use hvi::model::Model;
+use hvi::model::BindingReport;
 use hvi::num::rng;
 use hvi::problem::did_you_mean;
 use hvi::report;
@@ -47,13 +48,12 @@ pub fn run(args: &Args, terminal: &Terminal) -> Result<Exit, Failure> {
     let start = Instant::now();
     let typed = load::checked(&args.input, terminal)?;
     let checked = start.elapsed();
-    let tables = load::tables(&args.input, typed.source())?;
+    let data = Data::read(&args.input, args.stream, &typed)?;
     let read = start.elapsed() - checked;
-    let model = load::bound(&typed, &tables, terminal)?;
-    drop(tables);
-    announce(args, &model, terminal)?;
+    let model = data.bind(&typed, terminal)?;
+    announce(args, model.report(), terminal)?;
 
-    let joint = joint::lower_owned(model, Passes::all());
+    let joint = model.lower(typed.source(), Passes::all(), joint::lower_owned)?;
     known(args, joint.quantities().iter().map(|q| q.name.as_str()))?;
     let spec = GuideSpec {
         default: args::family_named(args.guide.as_deref()),
@@ -123,10 +123,10 @@ fn output(args: &Args) -> Result<PathBuf, Failure> {
 }
 
 /// Says what was read: beside the result, or, when that is JSON, on standard error.
-fn announce(args: &Args, model: &Arc<Model>, terminal: &Terminal) -> Result<(), Failure> {
+fn announce(args: &Args, report: &BindingReport, terminal: &Terminal) -> Result<(), Failure> {
     let data = args.input.data.as_ref().map(|p| p.display().to_string());
     let name = load::name(&args.input.model);
-    let text = text::binding(&name, data.as_deref(), model.report(), terminal.paint());
+    let text = text::binding(&name, data.as_deref(), report, terminal.paint());
     if args.json {
         terminal.detail(&text);
         Ok(())

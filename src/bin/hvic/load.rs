@@ -4,9 +4,15 @@ use crate::args::Input;
 use crate::terminal::Failure;
 use crate::terminal::Terminal;
 use hvi::ast;
+use hvi::data::Chunks;
 use hvi::data::Table;
 use hvi::data::Tables;
+use hvi::joint;
+use hvi::joint::Joint;
+use hvi::joint::Passes;
 use hvi::model;
+use hvi::model::BindingReport;
+use hvi::model::Frame;
 use hvi::model::Model;
 use hvi::problem::Problems;
 use hvi::source::Source;
@@ -14,8 +20,12 @@ use hvi::typed;
 use hvi::typed::Overrides;
 use hvi::typed::Typed;
 use std::fs;
+use std::num::NonZeroUsize;
 use std::path::Path;
 use std::sync::Arc;
+
+/// Rows of a chunk of a table that is streamed.
+const CHUNK: NonZeroUsize = NonZeroUsize::new(1 << 18).expect("a chunk has rows");
 
 /// Reads a model file.
 pub fn source(path: &Path) -> Result<Source, Failure> {
@@ -75,6 +85,84 @@ pub fn bound(
         model::bind(typed, tables).map_err(|p| Failure::problems(p, typed.source()))?;
     terminal.warn(&warnings, typed.source());
     Ok(Arc::new(model))
+}
+
+/// The tables of a fit as they are read: whole, or the main one in chunks of rows.
+pub enum Data {
+    /// All rows.
+    Whole(Tables),
+    /// The main table in chunks, and the others.
+    Streamed(Chunks, Tables),
+}
+
+impl Data {
+    /// Reads the tables named on the command line.
+    pub fn read(input: &Input, stream: bool, typed: &Typed) -> Result<Data, Failure> {
+        let source = typed.source();
+        if !stream {
+            return tables(input, source).map(Data::Whole);
+        }
+        let wrong = |problems| Failure::problems(problems, source);
+        joint::check_streamed(typed).map_err(wrong)?;
+        let Some(path) = &input.data else {
+            return Err(Failure::hinted(
+                "`--stream` reads the main table in chunks, and none was given",
+                "name the table after the model",
+            ));
+        };
+        let chunks = Chunks::open(path, CHUNK).map_err(wrong)?;
+        let others = Input {
+            data: None,
+            ..input.clone()
+        };
+        let others = tables(&others, source)?;
+        Ok(Data::Streamed(chunks, others))
+    }
+
+    /// Binds them; shows the warnings.
+    pub fn bind(self, typed: &Arc<Typed>, terminal: &Terminal) -> Result<Bound, Failure> {
+        match self {
+            Data::Whole(tables) => bound(typed, &tables, terminal).map(Bound::Whole),
+            Data::Streamed(chunks, tables) => {
+                let (frame, warnings) = Frame::new(typed, &chunks, &tables)
+                    .map_err(|p| Failure::problems(p, typed.source()))?;
+                terminal.warn(&warnings, typed.source());
+                Ok(Bound::Streamed(Box::new((frame, chunks))))
+            }
+        }
+    }
+}
+
+/// A model with its data.
+pub enum Bound {
+    /// With all rows.
+    Whole(Arc<Model>),
+    /// With rows that are read in chunks.
+    Streamed(Box<(Frame, Chunks)>),
+}
+
+impl Bound {
+    /// What was read.
+    pub fn report(&self) -> &BindingReport {
+        match self {
+            Bound::Whole(model) => model.report(),
+            Bound::Streamed(streamed) => streamed.0.report(),
+        }
+    }
+
+    /// Lowers it: `whole` a model that holds all its rows.
+    pub fn lower(
+        self,
+        source: &Source,
+        passes: Passes,
+        whole: fn(Arc<Model>, Passes) -> Joint,
+    ) -> Result<Joint, Failure> {
+        match self {
+            Bound::Whole(model) => Ok(whole(model, passes)),
+            Bound::Streamed(streamed) => joint::stream(streamed.0, streamed.1, passes)
+                .map_err(|problems| Failure::problems(problems, source)),
+        }
+    }
 }
 
 /// With data the bound model, without any a sketch of it whose sizes mean nothing.

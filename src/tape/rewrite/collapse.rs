@@ -5,14 +5,16 @@
 //! triangular factor of the rows (x, y): see [`moments`](super::moments). So a run costs (d + 1)(d + 2) / 2 products a cell, whatever its rows.
 
 use super::Draft;
+use super::Place;
 use super::Rows;
+use super::Together;
 use super::count;
 use super::distinct::Classes;
 use super::distinct::Key;
 use super::distinct::distinct;
+use super::moments;
 use super::moments::Cells;
 use super::moments::Columns;
-use super::moments::factors;
 use super::moments::triangle;
 use super::onto::Leaves;
 use super::onto::Onto;
@@ -25,6 +27,7 @@ use crate::tape::affine::Column;
 use crate::tape::affine::Reader;
 use crate::tape::elementwise::ADD;
 use crate::tape::elementwise::Additive;
+use crate::tape::elementwise::Elementwise;
 use crate::tape::elementwise::MUL;
 use crate::tape::elementwise::Scale;
 use crate::tape::event::EventOp;
@@ -32,68 +35,149 @@ use std::sync::Arc;
 
 /// The term over cells, and what to say of it.
 pub(super) fn collapse(draft: &mut Draft, rows: &Rows) -> Option<(NodeId, String)> {
-    let Some(Additive::Squares { scale, row }) = rows.row.additive else {
-        return None;
+    let squares = Squares::read(draft, rows)?;
+    let grid = Grid::of(draft, rows, &squares, rows.counted / squares.least())?;
+    let numbers = squares.numbers(&grid.cell, grid.rows.len())?;
+    let place = Place {
+        plate: match grid.plate {
+            Some(plate) => plate,
+            None => draft.plate(grid.rows.len()),
+        },
+        own: grid.own,
+        rows: &grid.rows,
     };
-    let residual = Residual::read(draft, rows, scale)?;
-    let sd = Sd::read(draft, rows)?;
-    let mut tables = sd.leaves.tables(draft);
-    for atom in &residual.atoms {
-        if let Some(table) = &atom.index
-            && !tables.iter().any(|t| Arc::ptr_eq(t, table))
-        {
-            tables.push(Arc::clone(table));
+    squares.write(draft, rows, place, &numbers)
+}
+
+/// What a term sums up in each cell: the rows that count, what depends on data alone, and the [moments](moments::moments) of (x, y).
+pub(super) struct Squares {
+    row: &'static Elementwise,
+    residual: Residual,
+    sd: Sd,
+    /// The tables by which rows find what the term reads.
+    tables: Vec<Arc<[u32]>>,
+}
+
+impl Squares {
+    pub fn read(draft: &Draft, rows: &Rows) -> Option<Squares> {
+        let Some(Additive::Squares { scale, row }) = rows.row.additive else {
+            return None;
+        };
+        let residual = Residual::read(draft, rows, scale)?;
+        let sd = Sd::read(draft, rows)?;
+        let mut tables = sd.leaves.tables(draft);
+        for atom in &residual.atoms {
+            if let Some(table) = &atom.index
+                && !tables.iter().any(|t| Arc::ptr_eq(t, table))
+            {
+                tables.push(Arc::clone(table));
+            }
         }
+        Some(Squares {
+            row,
+            residual,
+            sd,
+            tables,
+        })
     }
-    let (intercept, coefficients) = residual.coefficients();
-    let d = coefficients.len();
-    let grid = Grid::of(
-        draft,
-        rows,
-        &residual,
-        &tables,
-        rows.counted / triangle(d + 1),
-    )?;
-    let cells = Cells::of(&grid.cell, grid.rows.len());
-    let columns: Vec<Column> = (coefficients.iter())
-        .filter_map(|coefficient| coefficient.column.cloned())
-        .chain([residual.offset.clone()])
-        .collect();
-    let weights: Option<Vec<f64>> =
-        (sd.known.as_ref()).map(|sd| sd.iter().map(|s| 1.0 / (s * s)).collect());
-    let columns = Columns {
-        columns: &columns,
-        constant: residual.constant,
-        weights: weights.as_deref(),
-    };
-    let factors = factors(&columns, &cells, intercept)?;
-    let apart = apart(&residual, &sd, &cells);
-    if apart.iter().any(|x| !x.is_finite()) {
-        return None;
+
+    /// The columns of (x, y).
+    fn size(&self) -> usize {
+        let (intercept, coefficients) = self.residual.coefficients();
+        coefficients.len() + usize::from(!intercept)
     }
-    let plate = match grid.plate {
-        Some(plate) => plate,
-        None => draft.plate(cells.len()),
-    };
-    let mut onto = Onto::new(plate, &grid.rows, grid.own);
-    let u = stack(draft, &mut onto, &coefficients);
-    let factor = draft.data(plate, triangle(d + 1), factors);
-    let squares = draft.event(plate, EventOp::SquaredResiduals(d + 1), &[factor, u]);
-    let counts = (0..cells.len()).map(|cell| cells.rows(cell).len() as f64);
-    let counts = draft.data(plate, 1, counts.collect());
-    let sd = match sd.known {
-        Some(_) => draft.number(1.0),
-        None => onto.node(draft, rows.args[2]),
-    };
-    let density = draft.map(plate, row, &[counts, squares, sd]);
-    let node = draft.plus(density, apart);
-    let note = format!(
-        "sufficient statistics: {} in {} of {}",
-        count(rows.counted, "row", "rows"),
-        count(cells.len(), "cell", "cells"),
-        count(d + 1, "column", "columns"),
-    );
-    Some((node, note))
+}
+
+impl Together for Squares {
+    fn keys<'a>(&'a self, _draft: &'a Draft, _rows: &Rows) -> Vec<Key<'a>> {
+        let tables = self.tables.iter();
+        tables.map(|table| Key::Places(table)).collect()
+    }
+
+    fn width(&self) -> usize {
+        2 + moments::numbers(self.size())
+    }
+
+    fn tables(&self) -> &[Arc<[u32]>] {
+        &self.tables
+    }
+
+    fn least(&self) -> usize {
+        triangle(self.residual.coefficients().1.len() + 1)
+    }
+
+    fn numbers(&self, class: &[u32], classes: usize) -> Option<Vec<f64>> {
+        let cells = Cells::of(class, classes);
+        let (_, coefficients) = self.residual.coefficients();
+        let columns: Vec<Column> = (coefficients.iter())
+            .filter_map(|coefficient| coefficient.column.cloned())
+            .chain([self.residual.offset.clone()])
+            .collect();
+        let weights: Option<Vec<f64>> =
+            (self.sd.known.as_ref()).map(|sd| sd.iter().map(|s| 1.0 / (s * s)).collect());
+        let columns = Columns {
+            columns: &columns,
+            constant: self.residual.constant,
+            weights: weights.as_deref(),
+        };
+        let moments = moments::moments(&columns, &cells)?;
+        let apart = apart(&self.residual, &self.sd, &cells);
+        let each = moments.len() / classes;
+        let all = (apart.iter().zip(moments.chunks_exact(each)).enumerate())
+            .flat_map(|(cell, (apart, moments))| {
+                [cells.rows(cell).len() as f64, *apart]
+                    .into_iter()
+                    .chain(moments.iter().copied())
+            })
+            .collect::<Vec<f64>>();
+        all.iter().all(|x| x.is_finite()).then_some(all)
+    }
+
+    fn add(&self, total: &mut [f64], part: &[f64]) {
+        let ([count, apart, moments @ ..], [n, a, others @ ..]) = (total, part) else {
+            return;
+        };
+        *count += n;
+        *apart += a;
+        moments::add(moments, others, self.size());
+    }
+
+    fn write(
+        &self,
+        draft: &mut Draft,
+        rows: &Rows,
+        place: Place<'_>,
+        numbers: &[f64],
+    ) -> Option<(NodeId, String)> {
+        let (intercept, coefficients) = self.residual.coefficients();
+        let d = coefficients.len();
+        let width = self.width();
+        let column = |k: usize| numbers.chunks_exact(width).map(move |cell| cell[k]);
+        let moments: Vec<f64> = (numbers.chunks_exact(width))
+            .flat_map(|cell| &cell[2..])
+            .copied()
+            .collect();
+        let factors = moments::factors(&moments, self.size(), intercept)?;
+        let plate = place.plate;
+        let mut onto = Onto::new(plate, place.rows, place.own);
+        let u = stack(draft, &mut onto, &coefficients);
+        let factor = draft.data(plate, triangle(d + 1), factors);
+        let squares = draft.event(plate, EventOp::SquaredResiduals(d + 1), &[factor, u]);
+        let counts = draft.data(plate, 1, column(0).collect());
+        let sd = match self.sd.known {
+            Some(_) => draft.number(1.0),
+            None => onto.node(draft, rows.args[2]),
+        };
+        let density = draft.map(plate, self.row, &[counts, squares, sd]);
+        let node = draft.plus(density, column(1).collect());
+        let note = format!(
+            "sufficient statistics: {} in {} of {}",
+            count(column(0).sum::<f64>() as usize, "row", "rows"),
+            count(place.rows.len(), "cell", "cells"),
+            count(d + 1, "column", "columns"),
+        );
+        Some((node, note))
+    }
 }
 
 /// An offset for each row minus a sum of atoms.
@@ -317,13 +401,8 @@ struct Grid {
 
 impl Grid {
     /// The cells of rows that agree in all tables; `None` where there are more than `most`.
-    fn of(
-        draft: &Draft,
-        rows: &Rows,
-        residual: &Residual,
-        tables: &[Arc<[u32]>],
-        most: usize,
-    ) -> Option<Grid> {
+    fn of(draft: &Draft, rows: &Rows, squares: &Squares, most: usize) -> Option<Grid> {
+        let tables = &squares.tables;
         if tables.is_empty() {
             let cell = |row| if rows.counts(row) { 0 } else { Classes::NONE };
             return (most > 0).then(|| Grid {
@@ -334,7 +413,7 @@ impl Grid {
             });
         }
         // The elements of a plate that determines all others are the cells.
-        for atom in &residual.atoms {
+        for atom in &squares.residual.atoms {
             let Some(own) = &atom.index else { continue };
             let plate = draft.node(atom.node).plate;
             let len = draft.len(plate);
@@ -366,8 +445,7 @@ impl Grid {
                 });
             }
         }
-        let keys: Vec<Key<'_>> = tables.iter().map(|table| Key::Places(table)).collect();
-        let classes = distinct(&keys, rows, most)?;
+        let classes = distinct(&squares.keys(draft, rows), rows, most)?;
         Some(Grid {
             plate: None,
             own: None,

@@ -12,7 +12,8 @@ pub(super) enum Key<'a> {
 }
 
 impl Key<'_> {
-    fn at(&self, row: usize) -> u64 {
+    /// What it says of a row, in bits.
+    pub fn at(&self, row: usize) -> u64 {
         match self {
             Key::Numbers(values) => values[row].to_bits(),
             Key::Places(places) => u64::from(places[row]),
@@ -31,24 +32,15 @@ pub(super) struct Classes {
 impl Classes {
     /// No class.
     pub const NONE: u32 = u32::MAX;
+}
 
-    /// For each class the sum over its rows.
-    pub fn totals(&self, of_row: impl Fn(usize) -> f64) -> Vec<f64> {
-        let mut totals = vec![0.0; self.first.len()];
-        for (row, class) in self.of.iter().enumerate() {
-            if *class != Classes::NONE {
-                totals[*class as usize] += of_row(row);
-            }
-        }
-        totals
-    }
+/// The classes of the rows that count; `None` where there are more than `most`, or so it seems from a sample of many rows.
+pub(super) fn distinct(keys: &[Key<'_>], rows: &Rows, most: usize) -> Option<Classes> {
+    promising(keys, rows, most).then(|| classes(keys, rows, most))?
 }
 
 /// The classes of the rows that count; `None` where there are more than `most`.
-pub(super) fn distinct(keys: &[Key<'_>], rows: &Rows, most: usize) -> Option<Classes> {
-    if !promising(keys, rows, most) {
-        return None;
-    }
+pub(super) fn classes(keys: &[Key<'_>], rows: &Rows, most: usize) -> Option<Classes> {
     let mut seen = Seen::new();
     let mut of = vec![Classes::NONE; rows.len];
     for (row, class) in of.iter_mut().enumerate().filter(|(i, _)| rows.counts(*i)) {

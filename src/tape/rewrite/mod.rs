@@ -4,6 +4,7 @@
 
 mod collapse;
 mod distinct;
+mod gathering;
 mod merge;
 mod moments;
 mod onto;
@@ -22,6 +23,8 @@ use super::elementwise::SELECT;
 use super::event::EventOp;
 use crate::shape::PlateId;
 use crate::source::Span;
+use distinct::Key;
+pub use gathering::Gathering;
 use std::sync::Arc;
 
 /// Nodes and plates to which more can be added.
@@ -51,11 +54,7 @@ pub(super) fn rewrite(
     if terms.is_empty() {
         return None;
     }
-    let mut draft = Draft {
-        nodes: nodes.to_vec(),
-        lens: lens.to_vec(),
-        span: Span::default(),
-    };
+    let mut draft = Draft::new(nodes.to_vec(), lens.to_vec());
     let mut terms = terms.to_vec();
     let mut notes = Vec::new();
     for (place, term) in terms.iter_mut().enumerate() {
@@ -93,6 +92,48 @@ struct Rows {
     counts: Option<Column>,
     /// How many count.
     counted: usize,
+}
+
+/// How rows of a term are taken together: those that agree in some keys make a class, of which a few numbers are all that the term
+/// depends on. The numbers of rows that come in parts add up.
+trait Together {
+    /// The columns in which the rows of a class agree.
+    fn keys<'a>(&'a self, draft: &'a Draft, rows: &Rows) -> Vec<Key<'a>>;
+
+    /// The tables by which rows find what they read, all among the keys.
+    fn tables(&self) -> &[Arc<[u32]>];
+
+    /// How many numbers there are for each class.
+    fn width(&self) -> usize;
+
+    /// How many rows a class is to stand for at least, on average: fewer do not pay.
+    fn least(&self) -> usize;
+
+    /// The numbers of each class, one class after another, given the class of each row; `None` where they cannot be had.
+    fn numbers(&self, class: &[u32], classes: usize) -> Option<Vec<f64>>;
+
+    /// Adds the numbers of further rows of a class.
+    fn add(&self, total: &mut [f64], part: &[f64]);
+
+    /// The term over classes, and what to say of it.
+    fn write(
+        &self,
+        draft: &mut Draft,
+        rows: &Rows,
+        place: Place<'_>,
+        numbers: &[f64],
+    ) -> Option<(NodeId, String)>;
+}
+
+/// Where a term over classes is written.
+#[derive(Clone)]
+struct Place<'a> {
+    /// The plate whose elements they are.
+    plate: PlateId,
+    /// The table by which rows find their element there, where the plate is one of the model's.
+    own: Index,
+    /// A row of each class.
+    rows: &'a [u32],
 }
 
 impl Rows {
@@ -138,8 +179,32 @@ impl Rows {
 }
 
 impl Draft {
+    /// These nodes over plates of so many elements.
+    pub(super) fn new(nodes: Vec<Node>, lens: Vec<usize>) -> Draft {
+        Draft {
+            nodes,
+            lens,
+            span: Span::default(),
+        }
+    }
+
     fn node(&self, id: NodeId) -> &Node {
         &self.nodes[id.index()]
+    }
+
+    /// Whether a node is such, or takes one that is.
+    fn reaches(&self, id: NodeId, is: impl Fn(&Node) -> bool) -> bool {
+        let mut reached = vec![false; id.index() + 1];
+        reached[id.index()] = true;
+        (0..=id.index()).rev().any(|i| {
+            let node = &self.nodes[i];
+            if reached[i] {
+                for arg in node.op.args() {
+                    reached[arg.index()] = true;
+                }
+            }
+            reached[i] && is(node)
+        })
     }
 
     fn len(&self, plate: PlateId) -> usize {

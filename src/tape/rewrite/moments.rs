@@ -71,43 +71,19 @@ impl Cells {
     }
 }
 
-/// The moments of some rows, as a row of numbers: their weight, their mean, and the triangular factor of the centred columns.
-struct Moments<'a> {
-    numbers: &'a mut [f64],
-    size: usize,
-}
-
-impl Moments<'_> {
-    fn numbers(size: usize) -> usize {
-        1 + size + triangle(size)
-    }
-
-    fn weight(&self) -> f64 {
-        self.numbers[0]
-    }
-
-    fn mean(&self) -> &[f64] {
-        &self.numbers[1..=self.size]
-    }
-
-    fn factor(&self) -> &[f64] {
-        &self.numbers[1 + self.size..]
-    }
-}
-
-/// For each cell the upper triangle T, row by row, with |T v|² = Σ wᵢ (xᵢ·v)² over its rows: entry `k` of cell `c` at `k * cells + c`.
+/// For each cell the moments of its rows, one cell after another: their weight, their mean, and the triangular factor of the centred
+/// columns, [`numbers`] in all; of no rows they are 0. `None` where a number is not finite.
 ///
-/// With `intercept`, rows begin with a 1 that is no column. `None` where a number is not finite.
 /// The parts that are factored do not depend on the number of threads, nor does the order in which they are joined.
-pub(super) fn factors(columns: &Columns<'_>, cells: &Cells, intercept: bool) -> Option<Vec<f64>> {
+pub(super) fn moments(columns: &Columns<'_>, cells: &Cells) -> Option<Vec<f64>> {
     let size = columns.columns.len();
     let parts: Vec<&[u32]> = (0..cells.len())
         .flat_map(|cell| cells.rows(cell).chunks(PART))
         .collect();
-    let each = Moments::numbers(size);
-    let mut numbers = vec![0.0; parts.len() * each];
+    let each = numbers(size);
+    let mut of_parts = vec![0.0; parts.len() * each];
     let buffer = || vec![0.0; PART * size];
-    (numbers.par_chunks_exact_mut(each))
+    (of_parts.par_chunks_exact_mut(each))
         .zip(&parts)
         .with_min_len(16)
         .for_each_init(buffer, |work, (numbers, rows)| {
@@ -115,30 +91,51 @@ pub(super) fn factors(columns: &Columns<'_>, cells: &Cells, intercept: bool) -> 
                 columns,
                 rows,
                 work,
-                moments: Moments { numbers, size },
+                moments: numbers,
             });
         });
-    if numbers.iter().any(|x| !x.is_finite()) {
+    if of_parts.iter().any(|x| !x.is_finite()) {
         return None;
     }
-    let out_size = size + usize::from(intercept);
-    let mut out = vec![0.0; triangle(out_size) * cells.len()];
-    let mut work = vec![0.0; (2 * out_size + 1) * out_size];
-    let mut parts = numbers.chunks_exact_mut(each);
-    for cell in 0..cells.len() {
-        let mut total: Option<Moments<'_>> = None;
+    let mut out = vec![0.0; cells.len() * each];
+    let mut parts = of_parts.chunks_exact(each);
+    for (cell, total) in out.chunks_exact_mut(each).enumerate() {
         for _ in cells.rows(cell).chunks(PART) {
-            let numbers = parts.next().unwrap_or_default();
-            let part = Moments { numbers, size };
-            match &mut total {
-                None => total = Some(part),
-                Some(total) => join(total, &part, &mut work),
-            }
+            add(total, parts.next().unwrap_or_default(), size);
         }
-        if let Some(total) = total {
-            let factor = about_zero(&total, intercept, &mut work);
+    }
+    Some(out)
+}
+
+/// The number of numbers in the moments of rows of so many columns.
+pub(super) fn numbers(size: usize) -> usize {
+    1 + size + triangle(size)
+}
+
+/// Adds the moments of further rows of `size` columns to those of some.
+pub(super) fn add(total: &mut [f64], part: &[f64], size: usize) {
+    if total[0] == 0.0 {
+        total.copy_from_slice(part);
+    } else if part[0] != 0.0 {
+        join(total, part, size);
+    }
+}
+
+/// For each cell the upper triangle T, row by row, with |T v|² = Σ wᵢ (xᵢ·v)² over its rows, from the moments of cells of `size` columns:
+/// entry `k` of cell `c` at `k * cells + c`.
+///
+/// With `intercept`, rows begin with a 1 that is no column. `None` where a number is not finite.
+pub(super) fn factors(moments: &[f64], size: usize, intercept: bool) -> Option<Vec<f64>> {
+    let each = numbers(size);
+    let cells = moments.len() / each;
+    let out_size = size + usize::from(intercept);
+    let mut out = vec![0.0; triangle(out_size) * cells];
+    let mut work = vec![0.0; (size + 1) * out_size];
+    for (cell, numbers) in moments.chunks_exact(each).enumerate() {
+        if numbers[0] != 0.0 {
+            let factor = about_zero(numbers, size, intercept, &mut work);
             for (k, x) in factor.enumerate() {
-                out[k * cells.len() + cell] = x;
+                out[k * cells + cell] = x;
             }
         }
     }
@@ -150,7 +147,7 @@ struct Part<'a, 'b> {
     columns: &'a Columns<'a>,
     rows: &'a [u32],
     work: &'a mut [f64],
-    moments: Moments<'b>,
+    moments: &'b mut [f64],
 }
 
 impl Task for Part<'_, '_> {
@@ -164,13 +161,13 @@ impl Task for Part<'_, '_> {
             work,
             moments,
         } = self;
-        let (size, m) = (moments.size, rows.len());
+        let (size, m) = (columns.columns.len(), rows.len());
         let weight = |row: u32| columns.weights.map_or(1.0, |w| w[row as usize]);
         let total: f64 = match columns.weights {
             None => m as f64,
             Some(_) => rows.iter().map(|row| weight(*row)).sum(),
         };
-        moments.numbers[0] = total;
+        moments[0] = total;
         for (k, (column, work)) in (columns.columns.iter())
             .zip(work.chunks_exact_mut(m))
             .enumerate()
@@ -197,50 +194,50 @@ impl Task for Part<'_, '_> {
                     *x *= weight(*row).sqrt();
                 }
             }
-            moments.numbers[1 + k] = mean;
+            moments[1 + k] = mean;
         }
         reflect::<F>(&mut work[..m * size], m);
-        pack(work, m, size, &mut moments.numbers[1 + size..]);
+        pack(work, m, size, &mut moments[1 + size..]);
     }
 }
 
-/// Adds `part` to `total`.
-fn join(total: &mut Moments<'_>, part: &Moments<'_>, work: &mut [f64]) {
-    let size = total.size;
+fn join(total: &mut [f64], part: &[f64], size: usize) {
     let rows = 2 * size + 1;
-    let (a, b) = (total.weight(), part.weight());
+    let (a, b) = (total[0], part[0]);
     let n = a + b;
-    let work = &mut work[..rows * size];
-    work.fill(0.0);
-    unpack(total.factor(), size, rows, 0, work);
-    unpack(part.factor(), size, rows, size, work);
+    let mut work = vec![0.0; rows * size];
+    let (mean, factor) = total[1..].split_at_mut(size);
+    let (other_mean, other_factor) = part[1..].split_at(size);
+    unpack(factor, size, rows, 0, &mut work);
+    unpack(other_factor, size, rows, size, &mut work);
     let weight = (a / n * b).sqrt();
-    for k in 0..size {
-        let shift = part.mean()[k] - total.mean()[k];
+    for (k, (mean, other)) in mean.iter_mut().zip(other_mean).enumerate() {
+        let shift = other - *mean;
         work[k * rows + 2 * size] = weight * shift;
-        total.numbers[1 + k] += shift * (b / n);
+        *mean += shift * (b / n);
     }
-    reflect::<Unfused>(work, rows);
-    pack(work, rows, size, &mut total.numbers[1 + size..]);
-    total.numbers[0] = n;
+    reflect::<Unfused>(&mut work, rows);
+    pack(&work, rows, size, factor);
+    total[0] = n;
 }
 
 /// The factor of the columns as they are, not centred; before them a column of ones with `intercept`.
 fn about_zero<'a>(
-    moments: &Moments<'_>,
+    moments: &[f64],
+    size: usize,
     intercept: bool,
     work: &'a mut [f64],
 ) -> impl Iterator<Item = f64> + use<'a> {
-    let size = moments.size;
-    let root = moments.weight().sqrt();
+    let root = moments[0].sqrt();
+    let (mean, factor) = moments[1..].split_at(size);
     let rows = size + 1;
     let columns = size + usize::from(intercept);
     let work = &mut work[..rows * columns];
     work.fill(0.0);
     // The row of means stands first: with a column of ones before it the whole is triangular as it is.
     let own = &mut work[(columns - size) * rows..];
-    unpack(moments.factor(), size, rows, 1, own);
-    for (k, mean) in moments.mean().iter().enumerate() {
+    unpack(factor, size, rows, 1, own);
+    for (k, mean) in mean.iter().enumerate() {
         own[k * rows] = root * mean;
     }
     if intercept {
