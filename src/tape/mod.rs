@@ -37,6 +37,7 @@ use elementwise::Scalar;
 use event::EventOp;
 pub use passes::Pass;
 pub use passes::Passes;
+pub use rewrite::squares;
 use program::Program;
 use rewrite::Rewritten;
 pub use run::Workspace;

@@ -7,6 +7,7 @@ mod distinct;
 mod merge;
 mod moments;
 mod onto;
+pub mod squares;
 
 use super::Index;
 use super::Node;

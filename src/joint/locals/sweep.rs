@@ -1,0 +1,742 @@
+//! Passes over the rows of terms: the elements of a plate in parts of their own, each at all points before the next.
+//!
+//! Each part gathers for itself; what the parts have gathered is added up in their order, so that the bits do not depend on how many
+//! threads there are.
+
+use super::Forest;
+use super::Spread;
+use super::lanes::AddCurvature;
+use super::lanes::AddValues;
+use super::lanes::Base;
+use super::lanes::Elements;
+use super::lanes::Mix;
+use super::lanes::Piece;
+use super::lanes::Predict;
+use super::lanes::Seen;
+use super::lanes::Total;
+use super::rows::Rows;
+use super::rows::Source;
+use super::rows::Term;
+use crate::num::Dual;
+use crate::num::simd;
+use crate::tape::elementwise::LaneArray;
+use crate::tape::elementwise::Lanes;
+use crate::tape::elementwise::MOST_LANES;
+use crate::tape::elementwise::RowLanes;
+use rayon::prelude::*;
+use smallvec::SmallVec;
+use std::ops::Range;
+use std::sync::Mutex;
+use std::sync::PoisonError;
+
+/// Rows of a part, about.
+const ROWS: usize = 1024;
+
+/// Some elements of a plate, with what a pass gathers of them.
+#[derive(Clone, Debug)]
+pub(super) struct Chunk {
+    pub elements: Range<usize>,
+    /// The terms of the plate.
+    terms: Vec<usize>,
+    /// For each term and point the values of the elements.
+    values: Vec<f64>,
+    /// For each point the shares of the elements.
+    shares: Vec<f64>,
+    integrals: Vec<f64>,
+    /// For each term its mean over the points.
+    means: Vec<f64>,
+    /// Derivatives by the locals, and second derivatives: see [`AddCurvature`].
+    curvature: Vec<f64>,
+    /// The adjoints of numbers that are the same in all rows, by output.
+    sums: Vec<f64>,
+    /// The adjoints of others.
+    rows: Vec<RowSums>,
+}
+
+/// Adjoints of some rows of an output.
+#[derive(Clone, Debug)]
+struct RowSums {
+    output: usize,
+    first: usize,
+    sums: Vec<f64>,
+}
+
+/// The memory of a block, and what is kept of all blocks of a part.
+#[derive(Debug)]
+pub(super) struct Buffers {
+    base: LaneArray<f64>,
+    eta: LaneArray<f64>,
+    add: LaneArray<f64>,
+    product: LaneArray<f64>,
+    slope: LaneArray<f64>,
+    second: LaneArray<f64>,
+    memory: LaneArray<f64>,
+    args: Vec<LaneArray<f64>>,
+    shared: Vec<LaneArray<f64>>,
+    /// For each block and point the slopes, and the derivatives by each argument.
+    slopes: Vec<LaneArray<f64>>,
+    partials: Vec<LaneArray<f64>>,
+    products: Vec<f64>,
+    weights: Vec<f64>,
+    pieces: Vec<Piece>,
+    /// For densities without loops of their own.
+    plain: Vec<f64>,
+    dual: Vec<Dual>,
+}
+
+impl Default for Buffers {
+    fn default() -> Buffers {
+        let lanes = [0.0; MOST_LANES];
+        Buffers {
+            base: lanes,
+            eta: lanes,
+            add: lanes,
+            product: lanes,
+            slope: lanes,
+            second: lanes,
+            memory: lanes,
+            args: Vec::new(),
+            shared: Vec::new(),
+            slopes: Vec::new(),
+            partials: Vec::new(),
+            products: Vec::new(),
+            weights: Vec::new(),
+            pieces: Vec::new(),
+            plain: Vec::new(),
+            dual: Vec::new(),
+        }
+    }
+}
+
+/// What a pass asks of the densities.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Want {
+    Values,
+    Slopes,
+    Curvature,
+}
+
+impl Chunk {
+    /// The elements of plate `place` in parts; `outputs` gives the length of each output.
+    pub fn all(forest: &Forest, place: usize, terms: &[Term], outputs: &[usize]) -> Vec<Chunk> {
+        let own: Vec<usize> = (0..terms.len()).filter(|t| terms[*t].place == place).collect();
+        let count = forest.plates[place].count;
+        let rows = |i: usize| -> usize {
+            let of = |t: &usize| terms[*t].rows(&(i..i + 1)).len();
+            own.iter().map(of).sum()
+        };
+        let mut chunks = Vec::new();
+        let (mut first, mut held) = (0, 0);
+        for i in 0..count {
+            held += rows(i);
+            if held >= ROWS || i + 1 == count {
+                chunks.push(Chunk::new(first..i + 1, &own, terms, outputs));
+                (first, held) = (i + 1, 0);
+            }
+        }
+        chunks
+    }
+
+    fn new(elements: Range<usize>, own: &[usize], terms: &[Term], outputs: &[usize]) -> Chunk {
+        let mut rows: Vec<RowSums> = Vec::new();
+        for term in own.iter().map(|t| &terms[*t]) {
+            let range = term.rows(&elements);
+            for output in term.outputs().filter(|k| outputs[*k] > 1) {
+                let known = |sums: &RowSums| sums.output == output && sums.first == range.start;
+                if !rows.iter().any(known) {
+                    rows.push(RowSums {
+                        output,
+                        first: range.start,
+                        sums: vec![0.0; range.len()],
+                    });
+                }
+            }
+        }
+        Chunk {
+            elements,
+            terms: own.to_vec(),
+            values: Vec::new(),
+            shares: Vec::new(),
+            integrals: Vec::new(),
+            means: vec![0.0; own.len()],
+            curvature: Vec::new(),
+            sums: vec![0.0; outputs.len()],
+            rows,
+        }
+    }
+
+    /// Adds the adjoints of rows from `first` on, times others, to those of a source.
+    fn sow(&mut self, source: &Source, first: usize, adjoints: &[f64], column: Lanes<'_, f64>) {
+        let Source::Output(k) = source else { return };
+        let lanes = adjoints;
+        let one = |sums: &&mut RowSums| {
+            sums.output == *k && (sums.first..sums.first + sums.sums.len()).contains(&first)
+        };
+        match self.rows.iter_mut().find(one) {
+            None => self.sums[*k] += simd::run(Total { lanes, column }),
+            Some(rows) => {
+                let sums = &mut rows.sums[first - rows.first..];
+                for (j, (sum, adjoint)) in sums.iter_mut().zip(adjoints).enumerate() {
+                    *sum += adjoint * column.at(j);
+                }
+            }
+        }
+    }
+}
+
+impl Term {
+    /// The outputs that it reads.
+    fn outputs(&self) -> impl Iterator<Item = usize> {
+        let args = self.args.iter().flatten();
+        let offset = self.offset.iter().flat_map(|(factor, column)| [factor, column]);
+        let atoms = self.atoms.iter().map(|atom| &atom.coefficient);
+        args.chain(offset).chain(atoms).filter_map(|s| match s {
+            Source::Output(k) => Some(*k),
+            Source::Same(_) | Source::Each(_) => None,
+        })
+    }
+}
+
+impl Rows<'_> {
+    /// Runs over all parts of a plate.
+    fn each(&mut self, p: usize, work: impl Fn(&Rows<'_>, &mut Chunk, &mut Buffers) + Sync) {
+        let mut chunks = std::mem::take(&mut self.chunks[p]);
+        let own: &Rows<'_> = self;
+        let run = |chunk: &mut Chunk| {
+            let pool = || own.pool.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut buffers = pool().pop().unwrap_or_default();
+            work(own, chunk, &mut buffers);
+            pool().push(buffers);
+        };
+        if chunks.len() > 1 && rayon::current_num_threads() > 1 {
+            chunks.par_iter_mut().for_each(run);
+        } else {
+            chunks.iter_mut().for_each(run);
+        }
+        self.chunks[p] = chunks;
+    }
+
+    /// Adds the terms' sums over each element.
+    pub fn values(&mut self, z: &[f64], values: &mut [Vec<f64>]) {
+        for (p, values) in values.iter_mut().enumerate() {
+            self.each(p, |rows, chunk, buffers| {
+                rows.fill(p, chunk, buffers, &[z], Want::Values);
+            });
+            for chunk in &self.chunks[p] {
+                let own = &mut values[chunk.elements.clone()];
+                chunk.add_values(own);
+            }
+        }
+    }
+
+    /// Adds the terms' sums over each element and the gradient in the locals, and gives `add` for each element of a plate the second
+    /// derivatives in the coordinates of its chain, square.
+    pub fn curve(
+        &mut self,
+        z: &[f64],
+        values: &mut [Vec<f64>],
+        slope: &mut [f64],
+        add: &mut dyn FnMut(usize, usize, &[f64]),
+    ) {
+        let forest = self.forest;
+        for (p, values) in values.iter_mut().enumerate() {
+            self.each(p, |rows, chunk, buffers| {
+                rows.fill(p, chunk, buffers, &[z], Want::Curvature);
+            });
+            let plate = &forest.plates[p];
+            let width = plate.chain_width(forest);
+            let mut block = vec![0.0; width * width];
+            for chunk in &self.chunks[p] {
+                chunk.add_values(&mut values[chunk.elements.clone()]);
+                let count = chunk.elements.len();
+                let at = |q: usize, i: usize| chunk.curvature[q * count + i];
+                for (own, i) in chunk.elements.clone().enumerate() {
+                    for (c, place) in forest.chain(p, i).enumerate() {
+                        slope[place] += at(c, own);
+                        for d in c..width {
+                            let second = at(width + c * width + d, own);
+                            block[c * width + d] = second;
+                            block[d * width + c] = second;
+                        }
+                    }
+                    add(p, i, &block);
+                }
+            }
+        }
+    }
+
+    /// Sums the terms of a plate up over points: see [`Spread`]. Adds the mean of each term to `means`, by its place in the density.
+    pub fn spread(&mut self, p: usize, spread: &mut Spread<'_>, means: &mut [f64]) {
+        let points: SmallVec<[&[f64]; 8]> = spread.points.iter().map(Vec::as_slice).collect();
+        let total = self.forest.plates[p].count;
+        let (shares, raise, derivatives) = (&*spread.shares, spread.raise, spread.derivatives);
+        self.each(p, |rows, chunk, buffers| {
+            let own = chunk.elements.clone();
+            let want = if derivatives {
+                Want::Slopes
+            } else {
+                Want::Values
+            };
+            rows.fill(p, chunk, buffers, &points, want);
+            chunk.shares.clear();
+            for shares in shares.chunks_exact(total) {
+                chunk.shares.extend_from_slice(&shares[own.clone()]);
+            }
+            if let Some(raise) = raise {
+                chunk.find_shares(raise);
+            }
+            chunk.weigh(points.len());
+            if derivatives {
+                rows.sow(p, chunk, buffers, &points);
+            }
+        });
+        for chunk in &mut self.chunks[p] {
+            let own = chunk.elements.clone();
+            if raise.is_some() {
+                let parts = chunk.shares.chunks_exact(own.len());
+                for (shares, part) in spread.shares.chunks_exact_mut(total).zip(parts) {
+                    shares[own.clone()].copy_from_slice(part);
+                }
+                spread.integrals[own].copy_from_slice(&chunk.integrals);
+            }
+            for (t, mean) in chunk.terms.iter().zip(&chunk.means) {
+                means[self.terms[*t].term] += mean;
+            }
+            if derivatives {
+                for (k, (seed, sum)) in self.seeds.iter_mut().zip(&mut chunk.sums).enumerate() {
+                    if self.outputs[k].len() == 1 {
+                        seed[0] += std::mem::take(sum);
+                    }
+                }
+                for rows in &mut chunk.rows {
+                    let seeds = &mut self.seeds[rows.output][rows.first..];
+                    for (seed, sum) in seeds.iter_mut().zip(&mut rows.sums) {
+                        *seed += std::mem::take(sum);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Works out the values of a part's terms at each point, with what else is wanted.
+    fn fill(
+        &self,
+        p: usize,
+        chunk: &mut Chunk,
+        buffers: &mut Buffers,
+        points: &[&[f64]],
+        want: Want,
+    ) {
+        let (elements, count) = (chunk.elements.clone(), chunk.elements.len());
+        let width = self.forest.plates[p].chain_width(self.forest);
+        let each = points.len() * count;
+        chunk.values.clear();
+        for t in &chunk.terms {
+            match self.terms[*t].apart.as_slice() {
+                [] => chunk.values.resize(chunk.values.len() + each, 0.0),
+                apart => {
+                    for _ in points {
+                        chunk.values.extend_from_slice(&apart[elements.clone()]);
+                    }
+                }
+            }
+        }
+        if want == Want::Curvature {
+            chunk.curvature.clear();
+            chunk.curvature.resize((width + width * width) * count, 0.0);
+        }
+        let mut kept = 0;
+        let mut kept_partials = 0;
+        for (t, values) in chunk.terms.iter().zip(chunk.values.chunks_exact_mut(each)) {
+            let term = &self.terms[*t];
+            let products = term.pass.is_some_and(|pass| pass.products);
+            if products {
+                buffers.products.clear();
+                buffers.products.resize(each, 1.0);
+            }
+            let rows = term.rows(&elements);
+            let mut at = elements.start;
+            for first in rows.clone().step_by(MOST_LANES) {
+                let n = (rows.end - first).min(MOST_LANES);
+                term.pieces(first, n, &mut at, &mut buffers.pieces);
+                let mut pieces = std::mem::take(&mut buffers.pieces);
+                let lies = term.elements(first, &pieces);
+                let atoms = self.atoms(p, term, first);
+                self.base(term, first, n, &mut buffers.base);
+                term.copy_args(&self.outputs, first, n, &mut buffers.args);
+                for (k, z) in points.iter().enumerate() {
+                    simd::run(Predict {
+                        n,
+                        base: &buffers.base,
+                        atoms: &atoms,
+                        elements: lies,
+                        z,
+                        eta: &mut buffers.eta,
+                    });
+                    term.density(&self.outputs, n, want, buffers);
+                    let factors = products.then_some(&buffers.product);
+                    let held = match factors {
+                        Some(_) => &mut buffers.products[k * count..(k + 1) * count],
+                        None => &mut [],
+                    };
+                    simd::run(AddValues {
+                        n,
+                        add: &buffers.add,
+                        product: factors,
+                        elements: lies,
+                        from: elements.start,
+                        sums: &mut values[k * count..(k + 1) * count],
+                        products: held,
+                    });
+                    match want {
+                        Want::Values => {}
+                        Want::Slopes => {
+                            keep(&mut buffers.slopes, &mut kept, &buffers.slope);
+                            for j in term.given() {
+                                let partial = &buffers.shared[j];
+                                keep(&mut buffers.partials, &mut kept_partials, partial);
+                            }
+                        }
+                        Want::Curvature => simd::run(AddCurvature {
+                            n,
+                            slope: &buffers.slope,
+                            second: &buffers.second,
+                            atoms: &atoms,
+                            chain: width,
+                            elements: lies,
+                            from: elements.start,
+                            count,
+                            sums: &mut chunk.curvature,
+                            memory: &mut buffers.memory,
+                        }),
+                    }
+                }
+                pieces.clear();
+                buffers.pieces = pieces;
+            }
+            if products {
+                for (value, product) in values.iter_mut().zip(&buffers.products) {
+                    *value -= product.ln();
+                }
+            }
+        }
+    }
+
+    /// Takes what [`Rows::fill`] has kept, times the shares of the points, to the adjoints of what the terms read.
+    fn sow(&self, p: usize, chunk: &mut Chunk, buffers: &mut Buffers, points: &[&[f64]]) {
+        let (elements, count) = (chunk.elements.clone(), chunk.elements.len());
+        let (mut kept, mut kept_partials) = (0, 0);
+        for t in chunk.terms.clone() {
+            let term = &self.terms[t];
+            let varies = |source: &Source| matches!(source, Source::Output(_));
+            let by_offset = term.offset.iter().any(|(a, b)| varies(a) || varies(b));
+            let given = term.given().count();
+            let rows = term.rows(&elements);
+            let mut at = elements.start;
+            for first in rows.clone().step_by(MOST_LANES) {
+                let n = (rows.end - first).min(MOST_LANES);
+                term.pieces(first, n, &mut at, &mut buffers.pieces);
+                let lies = term.elements(first, &buffers.pieces);
+                let slopes: SmallVec<[&LaneArray<f64>; 8]> =
+                    buffers.slopes[kept..][..points.len()].iter().collect();
+                kept += points.len();
+                let mix = Mix {
+                    n,
+                    slopes: &slopes,
+                    weights: &chunk.shares,
+                    from: elements.start,
+                    count,
+                    elements: lies,
+                    out: &mut buffers.memory,
+                };
+                if by_offset {
+                    simd::run(mix);
+                    for (factor, column) in &term.offset {
+                        let memory = &buffers.memory[..n];
+                        chunk.sow(factor, first, memory, column.lanes(&self.outputs, first));
+                        chunk.sow(column, first, memory, factor.lanes(&self.outputs, first));
+                    }
+                }
+                for (atom, seen) in term.atoms.iter().zip(self.atoms(p, term, first)) {
+                    if !varies(&atom.coefficient) {
+                        continue;
+                    }
+                    buffers.weights.clear();
+                    for (z, shares) in points.iter().zip(chunk.shares.chunks_exact(count)) {
+                        let local = shares.iter().enumerate();
+                        let local = local.map(|(i, share)| share * seen.value(z, elements.start + i));
+                        buffers.weights.extend(local);
+                    }
+                    simd::run(Mix {
+                        n,
+                        slopes: &slopes,
+                        weights: &buffers.weights,
+                        from: elements.start,
+                        count,
+                        elements: lies,
+                        out: &mut buffers.memory,
+                    });
+                    let one = Lanes::Same(1.0);
+                    chunk.sow(&atom.coefficient, first, &buffers.memory[..n], one);
+                }
+                for (g, j) in term.given().enumerate() {
+                    let partials: SmallVec<[&LaneArray<f64>; 8]> = (0..points.len())
+                        .map(|k| &buffers.partials[kept_partials + k * given + g])
+                        .collect();
+                    simd::run(Mix {
+                        n,
+                        slopes: &partials,
+                        weights: &chunk.shares,
+                        from: elements.start,
+                        count,
+                        elements: lies,
+                        out: &mut buffers.memory,
+                    });
+                    if let Some(source) = &term.args[j] {
+                        chunk.sow(source, first, &buffers.memory[..n], Lanes::Same(1.0));
+                    }
+                }
+                kept_partials += points.len() * given;
+            }
+        }
+    }
+
+    /// The locals that rows from `first` on see.
+    fn atoms<'s>(&'s self, p: usize, term: &'s Term, first: usize) -> SmallVec<[Seen<'s>; 8]> {
+        let above = &self.forest.plates[p].above;
+        (term.atoms.iter())
+            .map(|atom| Seen {
+                coefficient: atom.coefficient.lanes(&self.outputs, first),
+                first: atom.first,
+                above: atom.above.map(|a| &*above[a].element),
+                chain: atom.chain,
+            })
+            .collect()
+    }
+
+    /// Writes what the predictors of rows have beside locals.
+    fn base(&self, term: &Term, first: usize, n: usize, out: &mut LaneArray<f64>) {
+        let parts: SmallVec<[(f64, Lanes<'_, f64>); 8]> = (term.offset.iter())
+            .map(|(factor, column)| {
+                let column = column.lanes(&self.outputs, first);
+                (factor.same(&self.outputs).unwrap_or(1.0), column)
+            })
+            .collect();
+        let out = &mut out[..n];
+        simd::run(Base { parts: &parts, out });
+    }
+}
+
+/// Copies lanes to place `at`, and counts them.
+fn keep(memory: &mut Vec<LaneArray<f64>>, at: &mut usize, lanes: &LaneArray<f64>) {
+    match memory.get_mut(*at) {
+        Some(place) => *place = *lanes,
+        None => memory.push(*lanes),
+    }
+    *at += 1;
+}
+
+impl Seen<'_> {
+    /// The value of the local for an element.
+    fn value(&self, z: &[f64], element: usize) -> f64 {
+        z[self.first + self.above.map_or(element, |above| above[element] as usize)]
+    }
+}
+
+impl Chunk {
+    /// Adds the values of all terms at one point.
+    fn add_values(&self, sums: &mut [f64]) {
+        for values in self.values.chunks_exact(self.elements.len()) {
+            for (sum, value) in sums.iter_mut().zip(values) {
+                *sum += value;
+            }
+        }
+    }
+
+    /// From the shares, which hold what other terms add to the logarithm of the integrand, to the shares of the points and the log integrals.
+    fn find_shares(&mut self, raise: &[f64]) {
+        let (count, points) = (self.elements.len(), raise.len());
+        for values in self.values.chunks_exact(points * count) {
+            for (share, value) in self.shares.iter_mut().zip(values) {
+                *share += value;
+            }
+        }
+        self.integrals.clear();
+        for i in 0..count {
+            let raised = |k: usize| self.shares[k * count + i] + raise[k];
+            let most = (0..points).map(raised).fold(f64::NEG_INFINITY, f64::max);
+            let sum: f64 = (0..points).map(|k| (raised(k) - most).exp()).sum();
+            self.integrals.push(most + sum.ln());
+            for (k, raise) in raise.iter().enumerate() {
+                let share = &mut self.shares[k * count + i];
+                *share = (*share + raise - most).exp() / sum;
+            }
+        }
+    }
+
+    /// The mean of each term over the points.
+    fn weigh(&mut self, points: usize) {
+        let each = points * self.elements.len();
+        for (mean, values) in self.means.iter_mut().zip(self.values.chunks_exact(each)) {
+            *mean = values.iter().zip(&self.shares).map(|(v, s)| v * s).sum();
+        }
+    }
+}
+
+impl Term {
+    /// The arguments of the density that depend on the globals.
+    fn given(&self) -> impl Iterator<Item = usize> {
+        let args = self.args.iter().enumerate();
+        args.filter_map(|(k, arg)| matches!(arg, Some(Source::Output(_))).then_some(k))
+    }
+
+    /// The elements that `n` rows from `first` on lie in; `at` is the element of the first, and then of the next row.
+    fn pieces(&self, first: usize, n: usize, at: &mut usize, pieces: &mut Vec<Piece>) {
+        pieces.clear();
+        let Some(starts) = &self.starts else { return };
+        let mut row = first;
+        while row < first + n {
+            while starts[*at + 1] as usize <= row {
+                *at += 1;
+            }
+            let end = (starts[*at + 1] as usize).min(first + n);
+            pieces.push(Piece {
+                element: *at,
+                lanes: row - first..end - first,
+            });
+            row = end;
+        }
+    }
+
+    fn elements<'p>(&self, first: usize, pieces: &'p [Piece]) -> Elements<'p> {
+        match &self.starts {
+            None => Elements::Own(first),
+            Some(_) => Elements::Runs(pieces),
+        }
+    }
+
+    /// Copies the arguments of some rows to where the loops find them.
+    fn copy_args(
+        &self,
+        outputs: &[Vec<f64>],
+        first: usize,
+        n: usize,
+        memory: &mut Vec<LaneArray<f64>>,
+    ) {
+        memory.resize(memory.len().max(self.args.len()), [0.0; MOST_LANES]);
+        for (arg, memory) in self.args.iter().zip(memory) {
+            match arg.as_ref().map(|arg| arg.lanes(outputs, first)) {
+                None => {}
+                Some(Lanes::Same(value)) => memory.fill(value),
+                Some(Lanes::Each(values)) => memory[..n].copy_from_slice(&values[..n]),
+            }
+        }
+    }
+
+    /// Runs the density at the predictors of `n` rows.
+    fn density(&self, outputs: &[Vec<f64>], n: usize, want: Want, buffers: &mut Buffers) {
+        let Some(pass) = self.pass else {
+            return self.plain_density(n, want, buffers);
+        };
+        let Buffers {
+            eta,
+            add,
+            product,
+            slope,
+            second,
+            args,
+            shared,
+            ..
+        } = buffers;
+        let lanes: SmallVec<[Lanes<'_, f64>; 4]> = (self.args.iter().zip(&*args).enumerate())
+            .map(|(k, (arg, memory))| match arg {
+                None => Lanes::Each(&eta[..]),
+                Some(arg) => match arg.same(outputs) {
+                    Some(value) if pass.shared >> k & 1 == 1 => Lanes::Same(value),
+                    Some(_) | None => Lanes::Each(&memory[..]),
+                },
+            })
+            .collect();
+        shared.resize(shared.len().max(lanes.len()), [0.0; MOST_LANES]);
+        let run = match want {
+            Want::Values | Want::Slopes => pass.slope,
+            Want::Curvature => pass.curve,
+        };
+        run(
+            &lanes,
+            RowLanes {
+                n,
+                add,
+                product,
+                slope,
+                second,
+                shared,
+            },
+        );
+    }
+
+    /// The same by the loops that every density has.
+    fn plain_density(&self, n: usize, want: Want, buffers: &mut Buffers) {
+        let Buffers {
+            eta,
+            add,
+            slope,
+            second,
+            args,
+            shared,
+            plain,
+            dual,
+            ..
+        } = buffers;
+        let count = self.args.len();
+        let by = self.args.iter().position(Option::is_none).unwrap_or(0);
+        let lanes: SmallVec<[Lanes<'_, f64>; 4]> = (self.args.iter().zip(&*args))
+            .map(|(arg, memory)| match arg {
+                None => Lanes::Each(&eta[..n]),
+                Some(_) => Lanes::Each(&memory[..n]),
+            })
+            .collect();
+        (self.op.plain.forward)(&lanes, &mut add[..n]);
+        match want {
+            Want::Values => {}
+            Want::Slopes => {
+                plain.resize(n * count + n, 0.0);
+                let (ones, out) = plain.split_at_mut(n);
+                ones.fill(1.0);
+                (self.op.plain.backward)(&lanes, &add[..n], ones, &mut out[..n * count]);
+                shared.resize(shared.len().max(count), [0.0; MOST_LANES]);
+                for (partials, shared) in out.chunks_exact(n).zip(&mut *shared) {
+                    shared[..n].copy_from_slice(partials);
+                }
+                *slope = shared[by];
+            }
+            Want::Curvature => {
+                dual.clear();
+                for (k, lanes) in lanes.iter().enumerate() {
+                    dual.extend((0..n).map(|i| Dual {
+                        value: lanes.at(i),
+                        tangent: if k == by { 1.0 } else { 0.0 },
+                    }));
+                }
+                dual.extend((0..n).map(|_| Dual {
+                    value: 1.0,
+                    tangent: 0.0,
+                }));
+                dual.resize(n * (2 * count + 2), Dual::default());
+                let (given, out) = dual.split_at_mut(n * (count + 1));
+                let (given, ones) = given.split_at(n * count);
+                let (y, out) = out.split_at_mut(n);
+                let given: SmallVec<[Lanes<'_, Dual>; 4]> =
+                    given.chunks_exact(n).map(Lanes::Each).collect();
+                (self.op.dual.forward)(&given, y);
+                (self.op.dual.backward)(&given, y, ones, out);
+                for (i, d) in out[by * n..(by + 1) * n].iter().enumerate() {
+                    (slope[i], second[i]) = (d.value, d.tangent);
+                }
+            }
+        }
+    }
+}
+
+/// Memory of passes that no thread is using.
+pub(super) type Pool = Mutex<Vec<Buffers>>;
