@@ -69,17 +69,17 @@ impl<'a> Arrow<'a> {
     }
 
     /// Takes minus the Hessian at `z`, whose globals are those that `locals` is prepared for; writes the gradient in the locals over
-    /// `slope`, and the sums of the terms in each element over `values`.
+    /// `slope`, and where it is wanted the sums of the terms in each element over `values`. Gives the sum of the terms that depend on locals.
     pub fn curve(
         &mut self,
         locals: &mut dyn Locals,
         z: &[f64],
-        values: &mut [Vec<f64>],
+        values: Option<&mut [Vec<f64>]>,
         slope: &mut [f64],
-    ) {
+    ) -> f64 {
         self.clear();
         slope.fill(0.0);
-        locals.curve(z, values, slope, self);
+        locals.curve(z, values, slope, self)
     }
 
     fn clear(&mut self) {

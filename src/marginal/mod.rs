@@ -13,7 +13,6 @@ mod rule;
 use crate::joint::LogDensity;
 use crate::joint::locals::Forest;
 use crate::joint::locals::Locals;
-use crate::joint::locals::Spread;
 use arrow::Arrow;
 pub use arrow::above_of;
 pub use conditional::Conditional;
@@ -202,11 +201,8 @@ impl<'a> Marginal<'a> {
         }
         let (z, globals) = (self.modes.clone(), &self.forest.globals);
         let n = globals.len();
-        let mut values: Vec<Vec<f64>> = (self.forest.plates.iter())
-            .map(|p| vec![0.0; p.count])
-            .collect();
         let mut unused = vec![0.0; z.len()];
-        (self.arrow).curve(&mut *self.locals, &z, &mut values, &mut unused);
+        self.arrow.curve(&mut *self.locals, &z, None, &mut unused);
         self.arrow.factor();
         let (mut slopes, mut curvature) = (Vec::with_capacity(n), vec![0.0; n * n]);
         let mut v = vec![0.0; z.len()];
@@ -348,18 +344,7 @@ impl<'a> Marginal<'a> {
             point
         };
         let points: Vec<Vec<f64>> = self.simplex.iter().map(place).collect();
-        for (p, plate) in self.forest.plates.iter().enumerate() {
-            let mut shares = vec![1.0 / points.len() as f64; points.len() * plate.count];
-            let spread = Spread {
-                points: &points,
-                shares: &mut shares,
-                raise: None,
-                integrals: &mut [],
-                derivatives: true,
-                means: true,
-            };
-            self.locals.spread(p, spread, gradient);
-        }
+        self.locals.mean(&points, gradient);
     }
 }
 

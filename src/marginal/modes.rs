@@ -111,6 +111,18 @@ impl Marginal<'_> {
         let mut values: Vec<Vec<f64>> = (self.forest.plates.iter())
             .map(|p| vec![0.0; p.count])
             .collect();
+        if self.integral == Integral::Exact {
+            // One step is exact, wherever it begins; it gains half of g'H⁻¹g.
+            let reached = (self.arrow).curve(&mut *self.locals, &self.modes, None, &mut slope);
+            let raised = self.arrow.factor();
+            let mut step = slope.clone();
+            self.arrow.solve(&mut step);
+            let gains = roots.products(&slope, &step);
+            let from = self.modes.clone();
+            roots.walk(&from, &step, &whole, &mut self.modes);
+            self.peak = reached + 0.5 * gains.iter().sum::<f64>();
+            return raised == 0 && self.peak.is_finite();
+        }
         let mut last: Option<Step> = None;
         for _ in 0..STEPS {
             let mut reached = self.look(&roots, &mut values, &mut slope);
@@ -128,11 +140,6 @@ impl Marginal<'_> {
             }
             let from = self.modes.clone();
             roots.walk(&from, &step, &whole, &mut self.modes);
-            if self.integral == Integral::Exact {
-                // One step is exact, wherever it begins; it gains half of g'H⁻¹g.
-                self.peak = reached.iter().sum::<f64>() + 0.5 * gains.iter().sum::<f64>();
-                return raised == 0;
-            }
             if raised == 0 && gains.iter().all(|g| *g < tolerance) {
                 return true;
             }
@@ -148,7 +155,7 @@ impl Marginal<'_> {
 
     /// The curvature and slope at the modes as they are, and the values of the outermost elements.
     fn look(&mut self, roots: &Roots<'_>, values: &mut [Vec<f64>], slope: &mut [f64]) -> Vec<f64> {
-        (self.arrow).curve(&mut *self.locals, &self.modes, values, slope);
+        (self.arrow).curve(&mut *self.locals, &self.modes, Some(&mut *values), slope);
         roots.sums(values)
     }
 

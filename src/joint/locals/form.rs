@@ -257,8 +257,8 @@ impl<'a> Reader<'a> {
         }
         match &node.op {
             Op::Input(offset) if !leaf => self.input(node.plate, *offset, k),
-            Op::Lift(from, index) if !leaf => {
-                let index = index.as_ref()?;
+            Op::Lift(from, None) if !leaf => self.affine(builder, *from, k),
+            Op::Lift(from, Some(index)) if !leaf => {
                 // An element must see the coordinates of the element that it lies in.
                 let source = builder.plate_of(*from);
                 let own = builder.above(node.plate, source);
@@ -284,7 +284,6 @@ impl<'a> Reader<'a> {
                         .collect(),
                 })
             }
-            Op::Lift(from, None) if !leaf => self.affine(builder, *from, k),
             Op::Map(op, args) if **op == ADD || **op == SUB => {
                 let a = self.affine(builder, args[0], k)?;
                 let b = self.affine(builder, args[1], k)?;

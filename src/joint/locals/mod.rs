@@ -106,7 +106,7 @@ pub trait Locals {
     fn gradient(&mut self, z: &[f64], gradient: &mut [f64]) -> f64;
 
     /// The value of each term at the point of the last [`Locals::gradient`]; or else since the last [`Locals::prepare`], of those that
-    /// depend on locals the sum of what [`Locals::spread`] has found, and of the others the value in [`Locals::rest`].
+    /// depend on locals the sum of what [`Locals::spread`] and [`Locals::mean`] have found, and of the others the value in [`Locals::rest`].
     fn terms(&self) -> &[f64];
 
     /// Writes the Hessian of the sum of all terms at `z`, times `v`, over `product`.
@@ -115,15 +115,15 @@ pub trait Locals {
     /// Sets the globals to those of `z` for the calls of the methods below that follow.
     fn prepare(&mut self, z: &[f64]);
 
-    /// Writes for each plate of the forest the sum of its terms in each of its elements over `values`, adds their gradient in the
-    /// locals to `slope`, and their second derivatives to `curvature`.
+    /// The sum of the terms that depend on locals. Adds their gradient in the locals to `slope`, and their second derivatives to
+    /// `curvature`; writes for each plate of the forest their sum in each of its elements over `values`, where that is wanted.
     fn curve(
         &mut self,
         z: &[f64],
-        values: &mut [Vec<f64>],
+        values: Option<&mut [Vec<f64>]>,
         slope: &mut [f64],
         curvature: &mut dyn Curvature,
-    );
+    ) -> f64;
 
     /// Writes for each plate of the forest the sum of its terms in each of its elements over `values`.
     fn values(&mut self, z: &[f64], values: &mut [Vec<f64>]);
@@ -134,7 +134,10 @@ pub trait Locals {
     /// Sums the terms of plate `p` up over several points; adds their gradient in the globals, or keeps it for [`Locals::finish`].
     fn spread(&mut self, p: usize, spread: Spread<'_>, gradient: &mut [f64]);
 
-    /// Adds what [`Locals::spread`] has kept since the last [`Locals::prepare`]; `z` has the same globals.
+    /// The same for all plates over points that have equal shares in every element.
+    fn mean(&mut self, points: &[Vec<f64>], gradient: &mut [f64]);
+
+    /// Adds what [`Locals::spread`] and [`Locals::mean`] have kept since the last [`Locals::prepare`]; `z` has the same globals.
     fn finish(&mut self, z: &[f64], gradient: &mut [f64]);
 }
 

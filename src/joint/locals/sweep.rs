@@ -229,17 +229,18 @@ impl Rows<'_> {
         }
     }
 
-    /// Adds the terms' sums over each element and the gradient in the locals, and gives `add` for each element of a plate the second
-    /// derivatives in the coordinates of its chain, square.
+    /// The sum of all terms. Adds their sums over each element to `values`, if wanted, and the gradient in the locals; gives `add` for
+    /// each element of a plate the second derivatives in the coordinates of its chain, square.
     pub fn curve(
         &mut self,
         z: &[f64],
-        values: &mut [Vec<f64>],
+        mut values: Option<&mut [Vec<f64>]>,
         slope: &mut [f64],
         add: &mut dyn FnMut(usize, usize, &[f64]),
-    ) {
+    ) -> f64 {
         let forest = self.forest;
-        for (p, values) in values.iter_mut().enumerate() {
+        let mut total = 0.0;
+        for p in 0..forest.plates.len() {
             self.each(p, |rows, chunk, buffers| {
                 rows.fill(p, chunk, buffers, &[z], Want::Curvature);
             });
@@ -247,7 +248,10 @@ impl Rows<'_> {
             let width = plate.chain_width(forest);
             let mut block = vec![0.0; width * width];
             for chunk in &self.chunks[p] {
-                chunk.add_values(&mut values[chunk.elements.clone()]);
+                total += chunk.values.iter().sum::<f64>();
+                if let Some(values) = &mut values {
+                    chunk.add_values(&mut values[p][chunk.elements.clone()]);
+                }
                 let count = chunk.elements.len();
                 let at = |q: usize, i: usize| chunk.curvature[q * count + i];
                 for (own, i) in chunk.elements.clone().enumerate() {
@@ -263,6 +267,7 @@ impl Rows<'_> {
                 }
             }
         }
+        total
     }
 
     /// Sums the terms of a plate up over points: see [`Spread`]. Adds the mean of each term to `means`, by its place in the density.

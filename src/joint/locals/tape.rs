@@ -163,16 +163,19 @@ impl Locals for TapeLocals<'_> {
     fn curve(
         &mut self,
         z: &[f64],
-        values: &mut [Vec<f64>],
+        mut values: Option<&mut [Vec<f64>]>,
         slope: &mut [f64],
         curvature: &mut dyn Curvature,
-    ) {
+    ) -> f64 {
         let forest = self.forest;
         let (split, rows) = self.split();
-        split.values(z, values);
+        if let Some(values) = &mut values {
+            split.values(z, values);
+        }
+        let mut total = 0.0;
         if !split.places.is_empty() {
             let (mut v, mut product) = (vec![0.0; z.len()], vec![0.0; z.len()]);
-            split.curve.gradient(z, &mut product);
+            total += split.curve.gradient(z, &mut product);
             for (slope, g) in slope.iter_mut().zip(&product) {
                 *slope += g;
             }
@@ -186,9 +189,10 @@ impl Locals for TapeLocals<'_> {
                 }
             }
         }
-        rows.curve(z, values, slope, &mut |p, i, second| {
-            curvature.add_block(p, i, second);
-        });
+        total
+            + rows.curve(z, values, slope, &mut |p, i, second| {
+                curvature.add_block(p, i, second);
+            })
     }
 
     fn values(&mut self, z: &[f64], values: &mut [Vec<f64>]) {
@@ -238,6 +242,37 @@ impl Locals for TapeLocals<'_> {
         if formless && (spread.derivatives || spread.means) {
             for (point, shares) in spread.points.iter().zip(spread.shares.chunks_exact(count)) {
                 split.weigh(forest, point, (p, shares), gradient, &mut self.terms);
+            }
+        }
+    }
+
+    fn mean(&mut self, points: &[Vec<f64>], gradient: &mut [f64]) {
+        self.split();
+        let (Some((split, rows)), forest) = (&mut self.split, self.forest) else {
+            return;
+        };
+        let share = 1.0 / points.len() as f64;
+        for (p, plate) in forest.plates.iter().enumerate() {
+            let mut spread = Spread {
+                points,
+                shares: &mut vec![share; points.len() * plate.count],
+                raise: None,
+                integrals: &mut [],
+                derivatives: true,
+                means: true,
+            };
+            rows.spread(p, &mut spread, &mut self.terms);
+        }
+        if !split.places.is_empty() {
+            let mut slope = vec![0.0; gradient.len()];
+            for point in points {
+                split.curve.gradient(point, &mut slope);
+                for (sum, g) in gradient.iter_mut().zip(&slope) {
+                    *sum += share * g;
+                }
+                for (place, value) in split.places.iter().zip(split.curve.terms()) {
+                    self.terms[*place] += share * value;
+                }
             }
         }
     }
