@@ -42,17 +42,28 @@ fn holds_gradient(model: &str, csv: &str, integral: Integral) {
     let theta = |k: usize| 0.4 * odd(k + 31);
     let (_, gradient) = at(&joint, integral, theta);
     for (k, g) in gradient.iter().enumerate() {
-        let moved = |h: f64| at(&joint, integral, |j| theta(j) + if j == k { h } else { 0.0 }).0;
+        let moved = |h: f64| {
+            at(&joint, integral, |j| {
+                theta(j) + if j == k { h } else { 0.0 }
+            })
+            .0
+        };
         let h = 1e-4;
-        let slope = (8.0 * (moved(h) - moved(-h)) - (moved(2.0 * h) - moved(-2.0 * h))) / (12.0 * h);
+        let slope =
+            (8.0 * (moved(h) - moved(-h)) - (moved(2.0 * h) - moved(-2.0 * h))) / (12.0 * h);
         let scale = slope.abs().max(1.0);
-        assert!((g - slope).abs() < 1e-5 * scale, "{k} of {model}: {g} is not {slope}");
+        assert!(
+            (g - slope).abs() < 1e-5 * scale,
+            "{k} of {model}: {g} is not {slope}"
+        );
     }
 }
 
 /// Groups of 25 rows or so, in no order.
 fn rows(n: usize, y: impl Fn(usize) -> f64) -> String {
-    table("g,x,y", n, |i| format!("g{},{},{}", i * i % 7, odd(i), y(i)))
+    table("g,x,y", n, |i| {
+        format!("g{},{},{}", i * i % 7, odd(i), y(i))
+    })
 }
 
 #[test]
@@ -72,16 +83,44 @@ fn gradients_hold_for_every_kind_of_density() {
     let count = |i: usize| (3.0 + 3.0 * odd(3 * i)).round();
     for (likelihood, data, y) in [
         // With a loop of its own, and arguments that depend on globals.
-        (format!("y ~ StudentT(4 + s, {predictor}, s)"), "real", &odd as &dyn Fn(usize) -> f64),
-        (format!("y ~ NegBinomial(log = {predictor}, shape = 1 + s)"), "count", &count),
+        (
+            format!("y ~ StudentT(4 + s, {predictor}, s)"),
+            "real",
+            &odd as &dyn Fn(usize) -> f64,
+        ),
+        (
+            format!("y ~ NegBinomial(log = {predictor}, shape = 1 + s)"),
+            "count",
+            &count,
+        ),
         (format!("y ~ Poisson(log = {predictor})"), "count", &count),
-        (format!("y ~ Binomial(9, logit = {predictor})"), "count", &count),
+        (
+            format!("y ~ Binomial(9, logit = {predictor})"),
+            "count",
+            &count,
+        ),
         // Without, and with an argument that differs from row to row.
-        (format!("y ~ Logistic({predictor}, s * exp(x))"), "real", &odd),
-        (format!("y ~ StudentT(4, {predictor}, s * exp(0.2 * x))"), "real", &odd),
-        (format!("y ~ Gamma(2, rate = exp({predictor}))"), "positive", &|i| 1.5 + odd(i)),
+        (
+            format!("y ~ Logistic({predictor}, s * exp(x))"),
+            "real",
+            &odd,
+        ),
+        (
+            format!("y ~ StudentT(4, {predictor}, s * exp(0.2 * x))"),
+            "real",
+            &odd,
+        ),
+        (
+            format!("y ~ Gamma(2, rate = exp({predictor}))"),
+            "positive",
+            &|i| 1.5 + odd(i),
+        ),
     ] {
-        holds_gradient(&model(&likelihood, data), &rows(180, y), Integral::Quadrature);
+        holds_gradient(
+            &model(&likelihood, data),
+            &rows(180, y),
+            Integral::Quadrature,
+        );
     }
 }
 
@@ -135,7 +174,10 @@ fn summed_up_rows_have_their_closed_form() {
         let own = (0..n).filter(|i| i * i % 7 == g);
         let residuals: Vec<f64> = own.map(|i| y(i) - mu - beta * odd(i)).collect();
         let m = residuals.len() as f64;
-        let (sum, squares): (f64, f64) = (residuals.iter().sum(), residuals.iter().map(|r| r * r).sum());
+        let (sum, squares): (f64, f64) = (
+            residuals.iter().sum(),
+            residuals.iter().map(|r| r * r).sum(),
+        );
         let (s2, t2) = (sigma * sigma, tau * tau);
         let quadratic = squares / s2 - t2 * sum * sum / (s2 * (s2 + m * t2));
         if m > 0.0 {
@@ -146,7 +188,10 @@ fn summed_up_rows_have_their_closed_form() {
     // The prior of mu alone is −1e9.
     let apart = normal(mu, 2.0);
     let (value, expected) = (value - apart, expected - apart);
-    assert!((value - expected).abs() < 1e-6 * expected.abs(), "{value} is not {expected}");
+    assert!(
+        (value - expected).abs() < 1e-6 * expected.abs(),
+        "{value} is not {expected}"
+    );
     holds_gradient(model, &rows(n, |i| odd(i + 5)), Integral::Exact);
 }
 

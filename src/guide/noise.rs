@@ -100,7 +100,9 @@ impl Noise {
         let mut quantiles: Vec<f64> = (0..count).map(middle).collect();
         let size = (dot(&quantiles, &quantiles) / count as f64).sqrt();
         // A single one is 0.
-        quantiles.iter_mut().for_each(|x| *x /= size.max(f64::MIN_POSITIVE));
+        quantiles
+            .iter_mut()
+            .for_each(|x| *x /= size.max(f64::MIN_POSITIVE));
         let mut values = vec![0.0; dim * count];
         for first in (0..dim).step_by(SIDE_BY_SIDE) {
             let orders: Vec<Vec<f64>> = (first..dim.min(first + SIDE_BY_SIDE))

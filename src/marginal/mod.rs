@@ -13,6 +13,7 @@ mod rule;
 use crate::joint::LogDensity;
 use crate::joint::locals::Forest;
 use crate::joint::locals::Locals;
+use crate::num::dense;
 use arrow::Arrow;
 pub use arrow::above_of;
 pub use conditional::Conditional;
@@ -23,6 +24,11 @@ use std::f64::consts::PI;
 
 /// Two Hessians that differ by no more than this, relative to their largest entry, are the same.
 const SAME: f64 = 1e-8;
+
+/// What a rule adds to the gradient, in posterior sds, that is taken for what it adds to the slope of the values.
+const SLIGHT: f64 = 0.02;
+/// Values are differenced over this many sds.
+const STEP: f64 = 0.5;
 
 /// How the locals are integrated out.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -253,6 +259,38 @@ impl<'a> Marginal<'a> {
             .collect();
         changes.sort_by(|a, b| b.2.abs().total_cmp(&a.2.abs()));
         changes
+    }
+
+    /// What the finer rule adds at `theta` to the slope of the values that the cheap one gives; `scale` is the lower factor of the
+    /// globals' covariance, square, row by row.
+    ///
+    /// The gradient with fixed nodes is not that of the values, whose nodes move: both are off by what the rule cannot see, each by
+    /// another amount. Where that counts the slope of the values is found from differences.
+    pub fn defect(&mut self, theta: &[f64], scale: &[f64]) -> Vec<f64> {
+        let n = theta.len();
+        let (mut low, mut high) = (vec![0.0; n], vec![0.0; n]);
+        self.gradient(theta, Order::Low, &mut low);
+        self.gradient(theta, Order::High, &mut high);
+        let defect: Vec<f64> = high.iter().zip(&low).map(|(h, l)| h - l).collect();
+        let along = |k: usize, g: &[f64]| (k..n).map(|i| scale[i * n + k] * g[i]).sum::<f64>();
+        if (0..n).all(|k| along(k, &defect).abs() < SLIGHT) {
+            return defect;
+        }
+        let mut apart: Vec<f64> = (0..n)
+            .map(|k| {
+                let mut at = |size: f64| {
+                    let step = |i: usize| size * scale[i * n + k];
+                    let moved: Vec<f64> = (0..n).map(|i| theta[i] + step(i)).collect();
+                    self.value(&moved, Order::Low)
+                };
+                along(k, &high) - (at(STEP) - at(-STEP)) / (2.0 * STEP)
+            })
+            .collect();
+        if apart.iter().any(|x| !x.is_finite()) {
+            return defect;
+        }
+        dense::solve_lower_transposed(scale, &mut apart, n, 1);
+        apart
     }
 
     /// The curvature at the modes of the last point.

@@ -8,6 +8,8 @@ use crate::joint::locals::Forest;
 pub(super) const LOOSE: f64 = 1e-2;
 /// … and for the centre from which others are predicted.
 pub(super) const TIGHT: f64 = 1e-10;
+/// A step that gains more than this, in units of the value, is too long to be exact in floating point.
+const LONG: f64 = 1e3;
 /// Newton steps before the modes count as not found.
 const STEPS: usize = 60;
 /// Times that a step is halved.
@@ -112,16 +114,7 @@ impl Marginal<'_> {
             .map(|p| vec![0.0; p.count])
             .collect();
         if self.integral == Integral::Exact {
-            // One step is exact, wherever it begins; it gains half of g'H⁻¹g.
-            let reached = (self.arrow).curve(&mut *self.locals, &self.modes, None, &mut slope);
-            let raised = self.arrow.factor();
-            let mut step = slope.clone();
-            self.arrow.solve(&mut step);
-            let gains = roots.products(&slope, &step);
-            let from = self.modes.clone();
-            roots.walk(&from, &step, &whole, &mut self.modes);
-            self.peak = reached + 0.5 * gains.iter().sum::<f64>();
-            return raised == 0 && self.peak.is_finite();
+            return self.settle_exactly(&roots, &mut slope);
         }
         let mut last: Option<Step> = None;
         for _ in 0..STEPS {
@@ -153,6 +146,28 @@ impl Marginal<'_> {
         false
     }
 
+    /// One step is exact, wherever it begins; it gains half of g'H⁻¹g. A second one mends what rounding a long one has cost.
+    fn settle_exactly(&mut self, roots: &Roots<'_>, slope: &mut [f64]) -> bool {
+        let whole = vec![1.0; roots.count];
+        for _ in 0..2 {
+            let reached = (self.arrow).curve(&mut *self.locals, &self.modes, None, slope);
+            let raised = self.arrow.factor();
+            let mut step = slope.to_vec();
+            self.arrow.solve(&mut step);
+            let gains: f64 = roots.products(slope, &step).iter().sum();
+            let from = self.modes.clone();
+            roots.walk(&from, &step, &whole, &mut self.modes);
+            self.peak = reached + 0.5 * gains;
+            if raised > 0 || !self.peak.is_finite() {
+                return false;
+            }
+            if gains < LONG * (1.0 + self.peak.abs()) {
+                break;
+            }
+        }
+        true
+    }
+
     /// The curvature and slope at the modes as they are, and the values of the outermost elements.
     fn look(&mut self, roots: &Roots<'_>, values: &mut [Vec<f64>], slope: &mut [f64]) -> Vec<f64> {
         (self.arrow).curve(&mut *self.locals, &self.modes, Some(&mut *values), slope);
@@ -164,8 +179,9 @@ impl Marginal<'_> {
         let mut shares = vec![1.0; roots.count];
         for halving in 0..HALVINGS {
             let mut falls = false;
-            for (((share, gain), a), b) in
-                (shares.iter_mut().zip(&last.gains)).zip(&reached).zip(&last.before)
+            for (((share, gain), a), b) in (shares.iter_mut().zip(&last.gains))
+                .zip(&reached)
+                .zip(&last.before)
             {
                 // A step that promises less than rounding may do cannot be judged.
                 let slack = 1e-10 * (1.0 + b.abs());

@@ -144,7 +144,8 @@ impl Nodes {
         let gradient = gradient.unwrap_or_default();
         let mut total = 0.0;
         for (p, (rule, plate)) in self.rules.iter().zip(&self.forest.plates).enumerate() {
-            self.points.resize(rule.len().max(self.points.len()), Vec::new());
+            self.points
+                .resize(rule.len().max(self.points.len()), Vec::new());
             for (point, to) in rule.points.iter().zip(&mut self.points) {
                 to.clear();
                 to.extend_from_slice(modes);

@@ -151,9 +151,8 @@ impl<'a> Reader<'a> {
                 forms.push(form);
                 Some(())
             }
-            Op::Event(EventOp::Sum, args) => (0..builder.width(args[0])).try_for_each(|j| {
-                self.collect(builder, plate, (args[0], j), scale, forms)
-            }),
+            Op::Event(EventOp::Sum, args) => (0..builder.width(args[0]))
+                .try_for_each(|j| self.collect(builder, plate, (args[0], j), scale, forms)),
             Op::Event(EventOp::Dot, args) if args[0] == args[1] && scale < 0.0 => {
                 (0..builder.width(args[0])).try_for_each(|j| {
                     let root = builder.number((-2.0 * scale).sqrt());
@@ -262,9 +261,7 @@ impl<'a> Reader<'a> {
                 // An element must see the coordinates of the element that it lies in.
                 let source = builder.plate_of(*from);
                 let own = builder.above(node.plate, source);
-                if builder.width(*from) != node.width
-                    || !own.is_some_and(|own| own == index)
-                {
+                if builder.width(*from) != node.width || own.is_none_or(|own| own != index) {
                     return None;
                 }
                 let below = self.affine(builder, *from, k)?;
@@ -309,11 +306,10 @@ impl<'a> Reader<'a> {
                 let (arg, k) = stacked(builder, args, k);
                 self.affine(builder, arg, k)
             }
-            Op::Event(EventOp::Sum, args) => {
-                (0..builder.width(args[0])).try_fold(Affine::default(), |total, j| {
+            Op::Event(EventOp::Sum, args) => (0..builder.width(args[0]))
+                .try_fold(Affine::default(), |total, j| {
                     Some(sum(total, self.affine(builder, args[0], j)?))
-                })
-            }
+                }),
             Op::Event(EventOp::Dot, args) => {
                 (0..builder.width(args[0])).try_fold(Affine::default(), |total, j| {
                     Some(sum(
@@ -362,13 +358,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Component `k` of L⁻¹ b: `(b_k − Σ_{j<k} L_kj x_j) / L_kk`.
-    fn solved(
-        &self,
-        builder: &mut Builder,
-        n: usize,
-        args: &[NodeId],
-        k: usize,
-    ) -> Option<Affine> {
+    fn solved(&self, builder: &mut Builder, n: usize, args: &[NodeId], k: usize) -> Option<Affine> {
         let mut found: Vec<Affine> = Vec::new();
         for i in 0..=k {
             let mut row = self.affine(builder, args[1], i)?;
@@ -506,7 +496,8 @@ fn negated(builder: &mut Builder, a: Affine) -> Affine {
 pub(super) fn gathered(builder: &mut Builder, a: Affine) -> Affine {
     let mut atoms: SmallVec<[Atom; 4]> = SmallVec::new();
     for atom in a.atoms {
-        let same = |known: &&mut Atom| (known.place, known.coordinate) == (atom.place, atom.coordinate);
+        let same =
+            |known: &&mut Atom| (known.place, known.coordinate) == (atom.place, atom.coordinate);
         match atoms.iter_mut().find(same) {
             Some(known) => {
                 let [a, b] = [known.coefficient, atom.coefficient]

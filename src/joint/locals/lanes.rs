@@ -37,17 +37,32 @@ pub(super) struct Seen<'a> {
     pub coefficient: Lanes<'a, f64>,
     /// The first of its coordinates among all.
     pub first: usize,
-    /// The element above that each element lies in; itself if there is none.
-    pub above: Option<&'a [u32]>,
+    /// Whose it is.
+    pub of: Whose<'a>,
     /// Its number in the chain of coordinates.
     pub chain: usize,
+}
+
+/// Whose a local is.
+#[derive(Clone, Copy)]
+pub(super) enum Whose<'a> {
+    /// Each element's own.
+    Own,
+    /// The only element's of a plate.
+    Single,
+    /// That of the element that each lies in.
+    Above(&'a [u32]),
 }
 
 impl Seen<'_> {
     /// The place of its coordinate for an element.
     #[inline(always)]
-    fn at(&self, element: usize) -> usize {
-        self.first + self.above.map_or(element, |above| above[element] as usize)
+    pub fn at(&self, element: usize) -> usize {
+        match self.of {
+            Whose::Own => self.first + element,
+            Whose::Single => self.first,
+            Whose::Above(above) => self.first + above[element] as usize,
+        }
     }
 }
 
@@ -113,23 +128,25 @@ impl Task for Predict<'_> {
 #[inline(always)]
 fn add_own<F: Fma>(atom: &Seen<'_>, first: usize, z: &[f64], eta: &mut [f64]) {
     let z = &z[atom.first..];
-    match (atom.coefficient, atom.above) {
-        (Lanes::Same(x), None) => {
+    match (atom.coefficient, atom.of) {
+        (Lanes::Same(x), Whose::Own) => {
             for (eta, z) in eta.iter_mut().zip(&z[first..]) {
                 *eta = F::fma(x, *z, *eta);
             }
         }
-        (Lanes::Each(x), None) => {
+        (Lanes::Each(x), Whose::Own) => {
             for ((eta, x), z) in eta.iter_mut().zip(x).zip(&z[first..]) {
                 *eta = F::fma(*x, *z, *eta);
             }
         }
-        (Lanes::Same(x), Some(above)) => {
+        (Lanes::Same(x), Whose::Single) => add_columns::<F>(eta, x * z[0], &[]),
+        (Lanes::Each(x), Whose::Single) => add_columns::<F>(eta, 0.0, &[(z[0], x)]),
+        (Lanes::Same(x), Whose::Above(above)) => {
             for (eta, i) in eta.iter_mut().zip(&above[first..]) {
                 *eta = F::fma(x, z[*i as usize], *eta);
             }
         }
-        (Lanes::Each(x), Some(above)) => {
+        (Lanes::Each(x), Whose::Above(above)) => {
             for ((eta, x), i) in eta.iter_mut().zip(x).zip(&above[first..]) {
                 *eta = F::fma(*x, z[*i as usize], *eta);
             }

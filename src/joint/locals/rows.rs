@@ -72,10 +72,21 @@ pub(super) struct Local {
     pub coefficient: Source,
     /// The first of its coordinates among all; those of other elements follow.
     pub first: usize,
-    /// The plate above that it belongs to, by its number; its own if there is none.
-    pub above: Option<usize>,
+    /// Whose it is.
+    pub of: Of,
     /// Its number among the coordinates of the elements above and its own.
     pub chain: usize,
+}
+
+/// Whose a local is that an element sees.
+#[derive(Clone, Copy)]
+pub(super) enum Of {
+    /// Its own.
+    Own,
+    /// The only element's of a plate.
+    Single,
+    /// That of the element that it lies in, in the plate of this number among those above.
+    Above(usize),
 }
 
 impl<'a> Rows<'a> {
@@ -255,7 +266,11 @@ impl Maker<'_> {
                 Local {
                     coefficient: one(coefficient),
                     first: self.forest.plates[atom.place].at(atom.coordinate, 0),
-                    above,
+                    of: match above {
+                        _ if self.forest.plates[atom.place].count == 1 => Of::Single,
+                        Some(above) => Of::Above(above),
+                        None => Of::Own,
+                    },
                     chain: start + atom.coordinate,
                 }
             })
@@ -338,11 +353,7 @@ fn sorted(element: &[u32], count: usize) -> (Option<Vec<u32>>, Option<Arc<[u32]>
 /// The rows of a normal density with one sd, summed up: with T the triangular factor of an element's rows (coefficients, x), their
 /// squares add up to those of the rows of T (Golub & Van Loan, section 5.3). There are as many terms as T has rows, each with a row
 /// for each element. `one` says whether a source is the same in all rows. `None` where that would not be less.
-fn collapsed(
-    whole: &Term,
-    count: usize,
-    one: impl Fn(&Source) -> bool,
-) -> Option<Vec<Term>> {
+fn collapsed(whole: &Term, count: usize, one: impl Fn(&Source) -> bool) -> Option<Vec<Term>> {
     let starts = whole.starts.as_ref()?;
     let (Some(Some(x)), Some(None), Some(Some(sd))) =
         (whole.args.first(), whole.args.get(1), whole.args.get(2))
@@ -374,7 +385,8 @@ fn collapsed(
         Source::Each(values) => (columns.column(values), 1.0),
         Source::Output(_) => unreachable!("columns are data"),
     };
-    let atoms: Vec<(squares::Place, f64)> = whole.atoms.iter().map(|a| place(&a.coefficient)).collect();
+    let atoms: Vec<(squares::Place, f64)> =
+        whole.atoms.iter().map(|a| place(&a.coefficient)).collect();
     let offset: Vec<(&Source, (squares::Place, f64))> = (whole.offset.iter())
         .filter(|(factor, _)| !factor.is_data())
         .map(|(factor, column)| (factor, place(column)))

@@ -14,6 +14,8 @@ use super::lanes::Piece;
 use super::lanes::Predict;
 use super::lanes::Seen;
 use super::lanes::Total;
+use super::lanes::Whose;
+use super::rows::Of;
 use super::rows::Rows;
 use super::rows::Source;
 use super::rows::Term;
@@ -119,7 +121,9 @@ enum Want {
 impl Chunk {
     /// The elements of plate `place` in parts; `outputs` gives the length of each output.
     pub fn all(forest: &Forest, place: usize, terms: &[Term], outputs: &[usize]) -> Vec<Chunk> {
-        let own: Vec<usize> = (0..terms.len()).filter(|t| terms[*t].place == place).collect();
+        let own: Vec<usize> = (0..terms.len())
+            .filter(|t| terms[*t].place == place)
+            .collect();
         let count = forest.plates[place].count;
         let rows = |i: usize| -> usize {
             let of = |t: &usize| terms[*t].rows(&(i..i + 1)).len();
@@ -188,7 +192,10 @@ impl Term {
     /// The outputs that it reads.
     fn outputs(&self) -> impl Iterator<Item = usize> {
         let args = self.args.iter().flatten();
-        let offset = self.offset.iter().flat_map(|(factor, column)| [factor, column]);
+        let offset = self
+            .offset
+            .iter()
+            .flat_map(|(factor, column)| [factor, column]);
         let atoms = self.atoms.iter().map(|atom| &atom.coefficient);
         args.chain(offset).chain(atoms).filter_map(|s| match s {
             Source::Output(k) => Some(*k),
@@ -469,7 +476,7 @@ impl Rows<'_> {
                     buffers.weights.clear();
                     for (z, shares) in points.iter().zip(chunk.shares.chunks_exact(count)) {
                         let local = shares.iter().enumerate();
-                        let local = local.map(|(i, share)| share * seen.value(z, elements.start + i));
+                        let local = local.map(|(i, share)| share * z[seen.at(elements.start + i)]);
                         buffers.weights.extend(local);
                     }
                     simd::run(Mix {
@@ -513,7 +520,11 @@ impl Rows<'_> {
             .map(|atom| Seen {
                 coefficient: atom.coefficient.lanes(&self.outputs, first),
                 first: atom.first,
-                above: atom.above.map(|a| &*above[a].element),
+                of: match atom.of {
+                    Of::Own => Whose::Own,
+                    Of::Single => Whose::Single,
+                    Of::Above(a) => Whose::Above(&above[a].element),
+                },
                 chain: atom.chain,
             })
             .collect()
@@ -539,13 +550,6 @@ fn keep(memory: &mut Vec<LaneArray<f64>>, at: &mut usize, lanes: &LaneArray<f64>
         None => memory.push(*lanes),
     }
     *at += 1;
-}
-
-impl Seen<'_> {
-    /// The value of the local for an element.
-    fn value(&self, z: &[f64], element: usize) -> f64 {
-        z[self.first + self.above.map_or(element, |above| above[element] as usize)]
-    }
 }
 
 impl Chunk {

@@ -231,7 +231,11 @@ impl Locals for TapeLocals<'_> {
         if formless && spread.raise.is_some() {
             let mut values: Vec<Vec<f64>> =
                 forest.plates.iter().map(|p| vec![0.0; p.count]).collect();
-            for (point, shares) in spread.points.iter().zip(spread.shares.chunks_exact_mut(count)) {
+            for (point, shares) in spread
+                .points
+                .iter()
+                .zip(spread.shares.chunks_exact_mut(count))
+            {
                 split.values(point, &mut values);
                 for (share, value) in shares.iter_mut().zip(&values[p]) {
                     *share += value;
