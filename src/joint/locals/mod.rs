@@ -3,6 +3,7 @@
 //! Plates whose elements are independent given everything above them form a forest: each lies below the next coarser one that is
 //! integrated out too, or directly below the globals θ. All other coordinates, of the top level and of plates that cross, are θ.
 
+mod block;
 mod form;
 mod lanes;
 mod plan;
