@@ -14,7 +14,6 @@ use crate::joint::LogDensity;
 use crate::marginal::Conditional;
 use crate::marginal::Integral;
 use crate::marginal::Marginal;
-use crate::marginal::Order;
 use crate::num::dense;
 use crate::num::rng::Rng;
 use crate::num::special;
@@ -143,7 +142,7 @@ struct Check<'a> {
     mean: Vec<f64>,
     /// The lower factor of the covariance, row by row.
     scale: Vec<f64>,
-    /// What the finer rule adds to the gradient at the mean.
+    /// What the finer rule adds to the slope of the values at the mean.
     defect: Vec<f64>,
     /// The elements whose integral the finer rule changes most: their names and the changes.
     worst: Vec<(String, f64)>,
@@ -170,12 +169,7 @@ impl<'a> Check<'a> {
         let mut defect = vec![0.0; n];
         let mut worst = Vec::new();
         if integrated.integral == Integral::Quadrature {
-            let (mut low, mut high) = (vec![0.0; n], vec![0.0; n]);
-            marginal.gradient(&mean, Order::Low, &mut low);
-            marginal.gradient(&mean, Order::High, &mut high);
-            for (defect, (high, low)) in defect.iter_mut().zip(high.iter().zip(&low)) {
-                *defect = high - low;
-            }
+            defect = marginal.defect(&mean, &scale);
             let changes = marginal.changes(&mean);
             let named = changes
                 .iter()

@@ -79,6 +79,29 @@ elementwise! {
             [T::zero(), -T::of(0.5) / (sd * sd), (squares / (sd * sd) - n) / sd]
         }
     }
+    /// A square in a sum of normal log densities, with `n` of their normalising constants.
+    Square SQUARE "normal_square" (x: Real, mean: Real, sd: Positive, n: Count) -> Real,
+    at [[0.3, -1.2, 0.7, 3.0] is -3.98270913514476, [0.5, 0.0, 2.0, 0.0] is -0.03125] {
+        value: {
+            let z = (x - mean) / sd;
+            -T::of(0.5) * z * z - n * (sd.log() + T::of(HALF_LOG_TWO_PI))
+        },
+        partials: |_y| {
+            let z = (x - mean) / sd;
+            [-z / sd, z / sd, (z * z - n) / sd, T::zero()]
+        },
+        one_pass: [x, mean, sd, n] by mean shared sd {
+            add: {
+                let z = (x - mean) * (T::one() / sd);
+                -T::of(0.5) * z * z - n * (sd.log() + T::of(HALF_LOG_TWO_PI))
+            },
+            partials: {
+                let precision = T::one() / sd;
+                let z = (x - mean) * precision;
+                [T::zero(), z * precision, (z * z - n) * precision, T::zero()]
+            }
+        }
+    }
 }
 
 /// The normal distribution.

@@ -5,6 +5,7 @@ use super::Ending;
 use super::Run;
 use super::lbfgs::End;
 use super::mode;
+use super::mode::Near;
 use super::mode::Scale;
 use super::natural;
 use super::natural::Dense;
@@ -20,8 +21,16 @@ use crate::marginal::Marginal;
 use crate::marginal::Order;
 use crate::marginal::above_of;
 
-/// Iterations of the search for a mode.
+/// Iterations of the search for a mode, and where its two parts end.
 const CLIMB: usize = 300;
+const NEARBY: Near = Near {
+    longest: 1.0,
+    gain: 1.0,
+};
+const MODE: Near = Near {
+    longest: 0.1,
+    gain: 1e-2,
+};
 /// Gradients are differenced over this many units of the scale.
 const STEP: f64 = 0.4;
 /// The fewest draws, and the most.
@@ -125,19 +134,24 @@ impl Fitted<'_, '_, '_, '_> {
     /// The mode with the curvature there; whether that is positive definite as it is.
     fn mode(&mut self) -> Result<(Dense, bool), End> {
         let n = self.marginal.dim();
-        let start = self.marginal.start();
-        let scale = match self.marginal.recentre(&start) {
-            Some(centre) => Scale::of_curvature(&centre.curvature, n, 1e-3).0,
-            None => Scale::unit(n),
-        };
-        self.marginal.uncentre();
-        let (marginal, run) = (&mut *self.marginal, &mut *self.run);
-        let mut density = |theta: &[f64], g: &mut [f64]| marginal.gradient(theta, Order::Low, g);
-        let (mut mean, end) =
-            mode::climb(&mut density, &start, &scale, CLIMB, &mut |v| run.show(v));
-        match end {
-            End::Converged | End::Flat | End::Spent => {}
-            End::Stopped | End::NotFinite => return Err(end),
+        let mut mean = self.marginal.start();
+        // The scale at the start is wrong far from it: what is left to climb from nearby is climbed in the scale there.
+        for near in [NEARBY, MODE] {
+            let scale = match self.marginal.recentre(&mean) {
+                Some(centre) => Scale::of_curvature(&centre.curvature, n, 1e-3).0,
+                None => Scale::unit(n),
+            };
+            self.marginal.uncentre();
+            let (marginal, run) = (&mut *self.marginal, &mut *self.run);
+            let mut density =
+                |theta: &[f64], g: &mut [f64]| marginal.gradient(theta, Order::Low, g);
+            let (found, end) = mode::climb(&mut density, &mean, &scale, (CLIMB, near), &mut |v| {
+                run.show(v)
+            });
+            match end {
+                End::Converged | End::Flat | End::Spent => mean = found,
+                End::Stopped | End::NotFinite => return Err(end),
+            }
         }
         let scale = match self.marginal.recentre(&mean) {
             Some(centre) => Scale::of_curvature(&centre.curvature, n, 1e-3).0,

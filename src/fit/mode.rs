@@ -5,9 +5,13 @@ use super::lbfgs::End;
 use super::lbfgs::Rule;
 use crate::num::dense;
 
-/// The search ends when no step would move a coordinate by more than this, in units of the scale, or gain more than [`GAIN`] nats.
-const LONGEST: f64 = 0.1;
-const GAIN: f64 = 1e-2;
+/// How near to a mode a search ends: when no step would move a coordinate by more than this, in units of the scale, or gain more than
+/// so many nats.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Near {
+    pub longest: f64,
+    pub gain: f64,
+}
 
 /// A linear scale: columns of a square matrix, row by row.
 #[derive(Clone, Debug)]
@@ -114,7 +118,7 @@ pub(super) fn climb(
     density: &mut dyn FnMut(&[f64], &mut [f64]) -> f64,
     from: &[f64],
     scale: &Scale,
-    iterations: usize,
+    (iterations, near): (usize, Near),
     watch: &mut dyn FnMut(f64) -> bool,
 ) -> (Vec<f64>, End) {
     let mut gradient = vec![0.0; from.len()];
@@ -128,8 +132,8 @@ pub(super) fn climb(
     let mut x = vec![0.0; from.len()];
     let rule = Rule {
         iterations,
-        longest: LONGEST,
-        gain: GAIN,
+        longest: near.longest,
+        gain: near.gain,
     };
     let (end, _) = lbfgs::minimise(&mut function, &mut x, rule, &mut |v| watch(-v));
     (scale.at(from, &x), end)

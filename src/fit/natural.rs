@@ -57,6 +57,23 @@ struct Batch {
     precision: Vec<f64>,
 }
 
+/// The mean value over the draws of q; tells `each` the noise of a draw and the gradient there, in the units of `unit`.
+fn mean(
+    density: Density<'_>,
+    q: &Dense,
+    unit: &Scale,
+    noise: &Noise,
+    mut each: impl FnMut(&[f64], Vec<f64>),
+) -> f64 {
+    let mut gradient = vec![0.0; q.mean.len()];
+    let mut sum = 0.0;
+    for e in noise.draws() {
+        sum += density(&q.scale.at(&q.mean, e), &mut gradient);
+        each(e, unit.pull(&gradient));
+    }
+    sum / noise.count() as f64
+}
+
 fn batch(density: Density<'_>, q: &Dense, noise: &Noise) -> Option<Batch> {
     let n = q.mean.len();
     let share = 1.0 / noise.count() as f64;
@@ -66,14 +83,7 @@ fn batch(density: Density<'_>, q: &Dense, noise: &Noise) -> Option<Batch> {
         mean: vec![0.0; n],
         precision: vec![0.0; n * n],
     };
-    let mut gradient = vec![0.0; n];
-    for e in noise.draws() {
-        let value = density(&q.scale.at(&q.mean, e), &mut gradient);
-        let slope = q.scale.pull(&gradient);
-        if !value.is_finite() || slope.iter().any(|s| !s.is_finite()) {
-            return None;
-        }
-        out.value += share * value;
+    out.value = mean(density, q, &q.scale, noise, |e, slope| {
         for i in 0..n {
             out.mean[i] += share * slope[i];
             for j in 0..n {
@@ -81,8 +91,9 @@ fn batch(density: Density<'_>, q: &Dense, noise: &Noise) -> Option<Batch> {
             }
         }
         out.slopes.push(slope);
-    }
-    Some(out)
+    });
+    let finite = out.value.is_finite() && out.mean.iter().all(|x| x.is_finite());
+    finite.then_some(out)
 }
 
 impl Dense {
@@ -211,17 +222,12 @@ fn search(
             },
         }
     };
-    let mut gradient = vec![0.0; n];
     let mut function = |x: &[f64], out: &mut [f64]| {
         let (_, u) = unpacked(x);
-        let q = answer(x);
         out.fill(0.0);
         let share = 1.0 / noise.count() as f64;
-        let mut value = 0.0;
-        for e in noise.draws() {
-            value += share * density(&q.scale.at(&q.mean, e), &mut gradient);
-            let slope = base.scale.pull(&gradient);
-            let (m, rest) = out.split_at_mut(n);
+        let (m, rest) = out.split_at_mut(n);
+        let mut value = mean(density, &answer(x), &base.scale, noise, |e, slope| {
             let mut entries = rest.iter_mut();
             for (i, (out, slope)) in m.iter_mut().zip(&slope).enumerate() {
                 *out -= share * slope;
@@ -230,7 +236,7 @@ fn search(
                     *entry -= share * slope * e * inner;
                 }
             }
-        }
+        });
         let mut at = n;
         for i in 0..n {
             at += i;

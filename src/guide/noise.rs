@@ -3,6 +3,8 @@
 use super::Guide;
 use super::pattern::Pattern;
 use crate::num::special;
+use rand::Rng as _;
+use rand_pcg::Pcg32;
 use sobol_burley::NUM_DIMENSIONS;
 
 /// Noise for a number of draws: one number for each coordinate of each draw.
@@ -91,9 +93,28 @@ impl Noise {
     }
 
     /// `count` draws of `dim` coordinates, each with mean 0 and variance 1 exactly, that have nothing to do with each other.
+    ///
+    /// Each coordinate takes the normal quantiles of the middles of `count` equal parts of [0, 1], in an order of its own.
     pub(crate) fn independent(dim: usize, count: usize, seed: u32) -> Noise {
-        let rows: Vec<(u32, Vec<u32>)> = (0..dim as u32).map(|r| (r, Vec::new())).collect();
-        Noise::scattered(&Pattern::new(dim, &rows), count, seed)
+        let middle = |n: usize| special::normal_quantile((n as f64 + 0.5) / count as f64);
+        let mut quantiles: Vec<f64> = (0..count).map(middle).collect();
+        let size = (dot(&quantiles, &quantiles) / count as f64).sqrt();
+        // A single one is 0.
+        quantiles
+            .iter_mut()
+            .for_each(|x| *x /= size.max(f64::MIN_POSITIVE));
+        let mut values = vec![0.0; dim * count];
+        for first in (0..dim).step_by(SIDE_BY_SIDE) {
+            let orders: Vec<Vec<f64>> = (first..dim.min(first + SIDE_BY_SIDE))
+                .map(|r| shuffled(&quantiles, hash(seed, r as u32)))
+                .collect();
+            for (n, draw) in values.chunks_exact_mut(dim).enumerate() {
+                for (x, order) in draw[first..].iter_mut().zip(&orders) {
+                    *x = order[n];
+                }
+            }
+        }
+        Noise { dim, count, values }
     }
 
     /// The number of draws.
@@ -139,6 +160,20 @@ fn sobol(pattern: &Pattern, count: usize, seed: u32) -> Vec<Vec<f64>> {
             .collect();
     }
     columns
+}
+
+/// Coordinates that are written side by side: those of one line of cache.
+const SIDE_BY_SIDE: usize = 8;
+
+/// The numbers in a random order (Fisher and Yates).
+fn shuffled(numbers: &[f64], seed: u32) -> Vec<f64> {
+    let mut rng = Pcg32::new(u64::from(seed), u64::from(seed));
+    let mut out = numbers.to_vec();
+    for i in (1..out.len()).rev() {
+        let place = (u64::from(rng.next_u32()) * (i as u64 + 1)) >> 32;
+        out.swap(i, place as usize);
+    }
+    out
 }
 
 /// A seed for coordinate `r` (the finaliser of MurmurHash3 over both numbers).

@@ -280,3 +280,27 @@ fn a_guide_that_is_too_large_is_a_problem() {
     assert!(message.contains("200010000 parameters"), "{message}");
     assert!(derive(&toy, &GuideSpec::default()).is_ok());
 }
+
+#[test]
+fn independent_noise_has_exact_moments_and_no_correlation() {
+    let (dim, count) = (19, 400);
+    let noise = Noise::independent(dim, count, 3);
+    let columns: Vec<Vec<f64>> = (0..dim)
+        .map(|r| noise.draws().map(|draw| draw[r]).collect())
+        .collect();
+    let mean =
+        |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>() / count as f64;
+    let ones = vec![1.0; count];
+    for (r, column) in columns.iter().enumerate() {
+        assert!(mean(column, &ones).abs() < 1e-12);
+        assert!((mean(column, column) - 1.0).abs() < 1e-12);
+        for other in &columns[..r] {
+            // Five standard errors.
+            assert!(mean(column, other).abs() < 5.0 / (count as f64).sqrt());
+        }
+    }
+    assert_eq!(
+        Noise::independent(2, 1, 3).draws().next(),
+        Some(&[0.0; 2][..])
+    );
+}

@@ -3,6 +3,7 @@
 //! The row of an element holds its couplings with the elements above it and with itself: its *chain*, outermost first. Eliminating an
 //! element changes only the rows of those above it. Vectors are over all coordinates of the density; only local ones are touched.
 
+use crate::joint::locals::Curvature;
 use crate::joint::locals::Forest;
 use crate::joint::locals::LocalPlate;
 use crate::joint::locals::Locals;
@@ -54,6 +55,7 @@ impl<'a> Arrow<'a> {
 
     /// Takes minus the Hessian at `z`: one product for each coordinate of an element of each plate, all elements at once.
     pub fn fill(&mut self, locals: &mut dyn Locals, z: &[f64]) {
+        self.clear();
         let (mut v, mut product) = (vec![0.0; z.len()], vec![0.0; z.len()]);
         for (a, plate) in self.forest.plates.iter().enumerate() {
             for k in 0..plate.width {
@@ -61,28 +63,28 @@ impl<'a> Arrow<'a> {
                 probed.iter().for_each(|c| v[*c as usize] = 1.0);
                 locals.product(z, &v, &mut product);
                 probed.iter().for_each(|c| v[*c as usize] = 0.0);
-                self.take(a, k, &product);
+                self.add_column(a, k, &product);
             }
         }
     }
 
-    /// Takes minus the Hessian at `z`, and writes the gradient in the locals over `slope`; the globals are those that `locals` is prepared for.
-    pub fn curve(&mut self, locals: &mut dyn Locals, z: &[f64], slope: &mut [f64]) {
-        locals.curve(z, slope, &mut |a, k, product| self.take(a, k, product));
+    /// Takes minus the Hessian at `z`, whose globals are those that `locals` is prepared for; writes the gradient in the locals over
+    /// `slope`, and where it is wanted the sums of the terms in each element over `values`. Gives the sum of the terms that depend on locals.
+    pub fn curve(
+        &mut self,
+        locals: &mut dyn Locals,
+        z: &[f64],
+        values: Option<&mut [Vec<f64>]>,
+        slope: &mut [f64],
+    ) -> f64 {
+        self.clear();
+        slope.fill(0.0);
+        locals.curve(z, values, slope, self)
     }
 
-    /// Takes the column of coordinate `k` of plate `a` in the rows of that plate and those below it.
-    fn take(&mut self, a: usize, k: usize, product: &[f64]) {
-        for (p, (plate, rows)) in self.forest.plates.iter().zip(&mut self.plates).enumerate() {
-            let Some(start) = start_of(self.forest, p, a) else {
-                continue;
-            };
-            let width = rows.above + rows.own;
-            for r in 0..rows.own {
-                for i in 0..plate.count {
-                    rows.entries[(i * rows.own + r) * width + start + k] = -product[plate.at(r, i)];
-                }
-            }
+    fn clear(&mut self) {
+        for rows in &mut self.plates {
+            rows.entries.fill(0.0);
         }
     }
 
@@ -298,6 +300,42 @@ impl<'a> Arrow<'a> {
             &rows.couple[at * rows.above..(at + 1) * rows.above],
             &rows.spread[at * own..at * own + r + 1],
         )
+    }
+}
+
+impl Curvature for Arrow<'_> {
+    /// Takes from the rows of the plate and of those below it.
+    fn add_column(&mut self, a: usize, k: usize, product: &[f64]) {
+        for (p, (plate, rows)) in self.forest.plates.iter().zip(&mut self.plates).enumerate() {
+            let Some(start) = start_of(self.forest, p, a) else {
+                continue;
+            };
+            let width = rows.above + rows.own;
+            for r in 0..rows.own {
+                for i in 0..plate.count {
+                    rows.entries[(i * rows.own + r) * width + start + k] -= product[plate.at(r, i)];
+                }
+            }
+        }
+    }
+
+    /// Takes from the rows of the element and of those above it.
+    fn add_block(&mut self, p: usize, i: usize, second: &[f64]) {
+        let whole = self.plates[p].above + self.plates[p].own;
+        let above = &self.forest.plates[p].above;
+        let chain = above.iter().map(|a| (a.place, a.element[i] as usize));
+        let mut start = 0;
+        for (place, element) in chain.chain([(p, i)]) {
+            let rows = &mut self.plates[place];
+            let width = rows.above + rows.own;
+            for r in 0..rows.own {
+                let to = &mut rows.entries[(element * rows.own + r) * width..][..width];
+                for (to, second) in to.iter_mut().zip(&second[(start + r) * whole..]) {
+                    *to -= second;
+                }
+            }
+            start += rows.own;
+        }
     }
 }
 

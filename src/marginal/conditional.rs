@@ -4,9 +4,7 @@ use super::Arrow;
 use super::Integral;
 use super::Marginal;
 use super::Order;
-use super::above_of;
-use super::place_all;
-use crate::joint::locals::Forest;
+use super::nodes;
 use crate::joint::locals::LocalPlate;
 use std::f64::consts::PI;
 
@@ -58,6 +56,9 @@ impl<'a> Marginal<'a> {
                 arrow: self.arrow.clone(),
             };
         }
+        if self.low.flat() {
+            return self.flat_moments();
+        }
         let (forest, modes) = (self.forest, &self.modes);
         let mut mean = modes.clone();
         let mut second: Vec<Vec<f64>> = (forest.plates.iter())
@@ -72,7 +73,7 @@ impl<'a> Marginal<'a> {
                         let shift = weight * (point[at] - modes[at]);
                         mean[at] += shift;
                         let row = &mut second[p][(i * plate.width + r) * width..][..width];
-                        for (entry, c) in row.iter_mut().zip(chain(forest, p, i)) {
+                        for (entry, c) in row.iter_mut().zip(forest.chain(p, i)) {
                             *entry += shift * (point[c] - modes[c]);
                         }
                     }
@@ -85,7 +86,7 @@ impl<'a> Marginal<'a> {
                 for r in 0..plate.width {
                     let at = plate.at(r, i);
                     let row = &mut second[p][(i * plate.width + r) * width..][..width];
-                    for (entry, c) in row.iter_mut().zip(chain(forest, p, i)) {
+                    for (entry, c) in row.iter_mut().zip(forest.chain(p, i)) {
                         *entry -= (mean[at] - modes[at]) * (mean[c] - modes[c]);
                     }
                 }
@@ -97,39 +98,74 @@ impl<'a> Marginal<'a> {
         }
     }
 
-    /// What the terms are expected to be at `theta`.
-    pub fn expected(&mut self, theta: &[f64]) -> Expected {
-        let value = self.value(theta, Order::Low);
-        let mut slope = vec![0.0; self.modes.len()];
-        let mut terms = vec![0.0; self.forest.terms.len()];
-        if self.integral == Integral::Exact || self.forest.plates.is_empty() {
-            let mut point = self.modes.clone();
-            for corner in &self.simplex {
-                place_all(self.forest, &self.arrow, &self.modes, corner, &mut point);
-                self.locals.gradient(&point, &mut slope);
-                for (sum, term) in terms.iter_mut().zip(self.locals.terms()) {
-                    *sum += term / self.simplex.len() as f64;
-                }
-            }
-        } else {
-            let (locals, forest) = (&mut self.locals, self.forest);
-            self.low.each(&self.arrow, &self.modes, |point, weights| {
-                locals.weighted(point, weights, &mut slope);
-                for ((sum, term), place) in terms.iter_mut().zip(locals.terms()).zip(&forest.terms)
-                {
-                    if place.is_some() {
-                        *sum += term;
+    /// The moments where no plate lies in another: with m and C the mean and covariance of the nodes z, φ̂ + L m and L C Lᵀ.
+    fn flat_moments(&self) -> Conditional<'a> {
+        let mut mean = self.modes.clone();
+        let mut second = Vec::new();
+        for (p, plate) in self.forest.plates.iter().enumerate() {
+            let ((rule, shares), d, count) = (self.low.of_plate(p), plate.width, plate.count);
+            let mut covariances = vec![0.0; count * d * d];
+            let (mut m, mut c, mut half) = (vec![0.0; d], vec![0.0; d * d], vec![0.0; d * d]);
+            for (i, covariance) in covariances.chunks_exact_mut(d * d).enumerate() {
+                m.fill(0.0);
+                c.fill(0.0);
+                for (point, shares) in rule.points.iter().zip(shares.chunks_exact(count)) {
+                    for r in 0..d {
+                        m[r] += shares[i] * point[r];
+                        for k in 0..d {
+                            c[r * d + k] += shares[i] * point[r] * point[k];
+                        }
                     }
                 }
-            });
-            self.locals.rest(&self.modes, &mut slope);
-            for ((sum, term), place) in terms.iter_mut().zip(self.locals.terms()).zip(&forest.terms)
-            {
-                if place.is_none() {
-                    *sum = *term;
+                for r in 0..d {
+                    let (_, spread) = self.arrow.row(p, i, r);
+                    mean[plate.at(r, i)] += spread.iter().zip(&m).map(|(l, m)| l * m).sum::<f64>();
+                    for k in 0..d {
+                        let entry = |j: usize| c[j * d + k] - m[j] * m[k];
+                        half[r * d + k] =
+                            spread.iter().enumerate().map(|(j, l)| l * entry(j)).sum();
+                    }
+                }
+                for r in 0..d {
+                    for k in 0..d {
+                        let (_, spread) = self.arrow.row(p, i, k);
+                        let row = &half[r * d..];
+                        covariance[r * d + k] = spread.iter().zip(row).map(|(l, h)| l * h).sum();
+                    }
                 }
             }
+            second.push(covariances);
         }
+        Conditional {
+            arrow: Arrow::of_covariance(self.forest, &second),
+            mean,
+        }
+    }
+
+    /// What the terms are expected to be at `theta`.
+    pub fn expected(&mut self, theta: &[f64]) -> Expected {
+        self.low.means = true;
+        let value = self.value(theta, Order::Low);
+        self.low.means = false;
+        let mut unused = vec![0.0; self.modes.len()];
+        if self.forest.plates.is_empty() {
+            let terms = self.locals.terms().to_vec();
+            return Expected {
+                value,
+                terms,
+                entropies: Vec::new(),
+            };
+        }
+        let locals = &mut self.locals;
+        match self.integral {
+            Integral::Exact => self.corners(&mut unused),
+            // The terms' means over the nodes were found with the integral; …
+            Integral::Quadrature if self.low.flat() => {}
+            Integral::Quadrature => self.low.each(&self.arrow, &self.modes, |point, weights| {
+                nodes::weigh(&mut **locals, point, weights, &mut unused);
+            }),
+        }
+        let terms = self.locals.terms().to_vec();
         let entropies = self.entropies(value - terms.iter().sum::<f64>());
         Expected {
             value,
@@ -158,11 +194,4 @@ impl<'a> Marginal<'a> {
         }
         shares
     }
-}
-
-/// The places of the coordinates above an element and of its own.
-fn chain(forest: &Forest, p: usize, i: usize) -> impl Iterator<Item = usize> + '_ {
-    let plate = &forest.plates[p];
-    let own = (0..plate.width).map(move |k| plate.at(k, i));
-    above_of(forest, plate, i).chain(own)
 }

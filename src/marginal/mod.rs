@@ -13,6 +13,7 @@ mod rule;
 use crate::joint::LogDensity;
 use crate::joint::locals::Forest;
 use crate::joint::locals::Locals;
+use crate::num::dense;
 use arrow::Arrow;
 pub use arrow::above_of;
 pub use conditional::Conditional;
@@ -23,6 +24,11 @@ use std::f64::consts::PI;
 
 /// Two Hessians that differ by no more than this, relative to their largest entry, are the same.
 const SAME: f64 = 1e-8;
+
+/// What a rule adds to the gradient, in posterior sds, that is taken for what it adds to the slope of the values.
+const SLIGHT: f64 = 0.02;
+/// Values are differenced over this many sds.
+const STEP: f64 = 0.5;
 
 /// How the locals are integrated out.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -97,6 +103,8 @@ pub struct Marginal<'a> {
     arrow: Arrow<'a>,
     /// All coordinates: the globals of the last point, and the modes of the locals there.
     modes: Vec<f64>,
+    /// The terms that depend on locals at their modes, where the integral is exact.
+    peak: f64,
     centre: Option<Centre>,
     low: Nodes,
     high: Nodes,
@@ -127,6 +135,7 @@ impl<'a> Marginal<'a> {
             integral,
             arrow: Arrow::new(forest),
             modes: start_of(density),
+            peak: 0.0,
             centre: None,
             low: Nodes::new(forest, Order::Low),
             high: Nodes::new(forest, Order::High),
@@ -198,7 +207,8 @@ impl<'a> Marginal<'a> {
         }
         let (z, globals) = (self.modes.clone(), &self.forest.globals);
         let n = globals.len();
-        self.arrow.fill(&mut *self.locals, &z);
+        let mut unused = vec![0.0; z.len()];
+        self.arrow.curve(&mut *self.locals, &z, None, &mut unused);
         self.arrow.factor();
         let (mut slopes, mut curvature) = (Vec::with_capacity(n), vec![0.0; n * n]);
         let mut v = vec![0.0; z.len()];
@@ -251,6 +261,38 @@ impl<'a> Marginal<'a> {
         changes
     }
 
+    /// What the finer rule adds at `theta` to the slope of the values that the cheap one gives; `scale` is the lower factor of the
+    /// globals' covariance, square, row by row.
+    ///
+    /// The gradient with fixed nodes is not that of the values, whose nodes move: both are off by what the rule cannot see, each by
+    /// another amount. Where that counts the slope of the values is found from differences.
+    pub fn defect(&mut self, theta: &[f64], scale: &[f64]) -> Vec<f64> {
+        let n = theta.len();
+        let (mut low, mut high) = (vec![0.0; n], vec![0.0; n]);
+        self.gradient(theta, Order::Low, &mut low);
+        self.gradient(theta, Order::High, &mut high);
+        let defect: Vec<f64> = high.iter().zip(&low).map(|(h, l)| h - l).collect();
+        let along = |k: usize, g: &[f64]| (k..n).map(|i| scale[i * n + k] * g[i]).sum::<f64>();
+        if (0..n).all(|k| along(k, &defect).abs() < SLIGHT) {
+            return defect;
+        }
+        let mut apart: Vec<f64> = (0..n)
+            .map(|k| {
+                let mut at = |size: f64| {
+                    let step = |i: usize| size * scale[i * n + k];
+                    let moved: Vec<f64> = (0..n).map(|i| theta[i] + step(i)).collect();
+                    self.value(&moved, Order::Low)
+                };
+                along(k, &high) - (at(STEP) - at(-STEP)) / (2.0 * STEP)
+            })
+            .collect();
+        if apart.iter().any(|x| !x.is_finite()) {
+            return defect;
+        }
+        dense::solve_lower_transposed(scale, &mut apart, n, 1);
+        apart
+    }
+
     /// The curvature at the modes of the last point.
     pub fn arrow(&self) -> &Arrow<'a> {
         &self.arrow
@@ -286,27 +328,36 @@ impl<'a> Marginal<'a> {
         if !self.settle(theta, modes::LOOSE) {
             return f64::NAN;
         }
-        match self.integral {
-            Integral::Exact => self.collapsed(gradient),
+        let derivatives = gradient.is_some();
+        let mut unused = Vec::new();
+        let gradient = match gradient {
+            Some(gradient) => gradient,
+            None => {
+                unused.resize(self.modes.len(), 0.0);
+                &mut unused
+            }
+        };
+        let value = match self.integral {
+            Integral::Exact => {
+                if derivatives {
+                    self.corners(gradient);
+                }
+                let locals = self.forest.locals() as f64;
+                self.peak + 0.5 * locals * (2.0 * PI).ln() + self.arrow.log_spreads()
+            }
             Integral::Quadrature => {
                 let nodes = match order {
                     Order::Low => &mut self.low,
                     Order::High => &mut self.high,
                 };
-                let value = nodes.integrate(&mut *self.locals, &self.arrow, &self.modes);
-                let mut unused = Vec::new();
-                match gradient {
-                    Some(gradient) => {
-                        nodes.pull(&mut *self.locals, &self.arrow, &self.modes, gradient);
-                        value + self.locals.rest(&self.modes, gradient)
-                    }
-                    None => {
-                        unused.resize(self.modes.len(), 0.0);
-                        value + self.locals.rest(&self.modes, &mut unused)
-                    }
-                }
+                let wanted = derivatives.then_some(&mut *gradient);
+                nodes.integrate(&mut *self.locals, &self.arrow, &self.modes, wanted)
             }
+        };
+        if derivatives {
+            self.locals.finish(&self.modes, gradient);
         }
+        value + self.locals.rest(&self.modes, gradient)
     }
 
     /// Without locals: the density itself.
@@ -321,29 +372,17 @@ impl<'a> Marginal<'a> {
         }
     }
 
-    /// The integral of a density that is quadratic in the locals, `l(φ̂) + D/2 log 2π − ½ log |H|`.
+    /// Adds the gradient of the integral of a density that is quadratic in the locals, `l(φ̂) + D/2 log 2π − ½ log |H|`, or keeps it.
     ///
-    /// Its gradient is the mean of ∂l/∂θ under N(φ̂, H⁻¹). That is at most quadratic in φ, so the mean over the corners of a simplex is
-    /// exact; so is, up to −D/2, the mean of l itself.
-    fn collapsed(&mut self, mut gradient: Option<&mut [f64]>) -> f64 {
-        let (mut point, mut slope) = (self.modes.clone(), vec![0.0; self.modes.len()]);
-        let locals = self.forest.locals() as f64;
-        let volume = 0.5 * locals * (2.0 * PI).ln() + self.arrow.log_spreads();
-        if gradient.is_none() {
-            return self.locals.gradient(&self.modes, &mut slope) + volume;
-        }
-        let share = 1.0 / self.simplex.len() as f64;
-        let mut sum = 0.0;
-        for corner in &self.simplex {
+    /// It is the mean of ∂l/∂θ under N(φ̂, H⁻¹). That is at most quadratic in φ, so the mean over the corners of a simplex is exact.
+    fn corners(&mut self, gradient: &mut [f64]) {
+        let place = |corner: &Vec<f64>| {
+            let mut point = self.modes.clone();
             place_all(self.forest, &self.arrow, &self.modes, corner, &mut point);
-            sum += self.locals.gradient(&point, &mut slope);
-            if let Some(gradient) = &mut gradient {
-                for (g, s) in gradient.iter_mut().zip(&slope) {
-                    *g += share * s;
-                }
-            }
-        }
-        share * sum + 0.5 * locals + volume
+            point
+        };
+        let points: Vec<Vec<f64>> = self.simplex.iter().map(place).collect();
+        self.locals.mean(&points, gradient);
     }
 }
 

@@ -8,6 +8,8 @@ use crate::joint::locals::Forest;
 pub(super) const LOOSE: f64 = 1e-2;
 /// … and for the centre from which others are predicted.
 pub(super) const TIGHT: f64 = 1e-10;
+/// A step that gains more than this, in units of the value, is too long to be exact in floating point.
+const LONG: f64 = 1e3;
 /// Newton steps before the modes count as not found.
 const STEPS: usize = 60;
 /// Times that a step is halved.
@@ -86,6 +88,15 @@ impl<'a> Roots<'a> {
     }
 }
 
+/// A step that was taken.
+struct Step {
+    from: Vec<f64>,
+    step: Vec<f64>,
+    /// What g'H⁻¹g promised, and the values before, of the outermost elements.
+    gains: Vec<f64>,
+    before: Vec<f64>,
+}
+
 impl Marginal<'_> {
     /// Finds the modes of the locals at `theta`, and the curvature there: false if there are none to be found.
     ///
@@ -95,19 +106,23 @@ impl Marginal<'_> {
         if self.forest.plates.is_empty() {
             return true;
         }
-        if self.integral == Integral::Quadrature {
-            self.locals.prepare(&self.modes);
-        }
+        self.locals.prepare(&self.modes);
         let roots = Roots::new(self.forest);
+        let whole = vec![1.0; roots.count];
         let mut slope = vec![0.0; self.modes.len()];
-        // The values of the outermost elements at the present point, once they are needed.
-        let mut reached: Option<Vec<f64>> = None;
+        let mut values: Vec<Vec<f64>> = (self.forest.plates.iter())
+            .map(|p| vec![0.0; p.count])
+            .collect();
+        if self.integral == Integral::Exact {
+            return self.settle_exactly(&roots, &mut slope);
+        }
+        let mut last: Option<Step> = None;
         for _ in 0..STEPS {
-            if self.integral == Integral::Exact {
-                self.locals.gradient(&self.modes, &mut slope);
-                self.arrow.fill(&mut *self.locals, &self.modes);
-            } else {
-                self.arrow.curve(&mut *self.locals, &self.modes, &mut slope);
+            let mut reached = self.look(&roots, &mut values, &mut slope);
+            if let Some(last) = last.take()
+                && self.shorten(&roots, last, reached.clone())
+            {
+                reached = self.look(&roots, &mut values, &mut slope);
             }
             let raised = self.arrow.factor();
             let mut step = slope.clone();
@@ -116,48 +131,73 @@ impl Marginal<'_> {
             if gains.iter().any(|g| !g.is_finite()) {
                 return false;
             }
-            let most = gains.iter().copied().fold(0.0, f64::max);
-            if self.integral == Integral::Exact {
-                // One step is exact, wherever it begins.
-                let whole = vec![1.0; roots.count];
-                let from = self.modes.clone();
-                roots.walk(&from, &step, &whole, &mut self.modes);
-                return raised == 0;
-            }
-            let whole = vec![1.0; roots.count];
             let from = self.modes.clone();
-            if most < tolerance && raised == 0 {
-                roots.walk(&from, &step, &whole, &mut self.modes);
+            roots.walk(&from, &step, &whole, &mut self.modes);
+            if raised == 0 && gains.iter().all(|g| *g < tolerance) {
                 return true;
             }
-            let before = match reached.take() {
-                Some(before) => before,
-                None => roots.sums(&self.values_at_modes()),
-            };
-            let mut shares = whole;
-            let mut after = before.clone();
-            for _ in 0..HALVINGS {
-                roots.walk(&from, &step, &shares, &mut self.modes);
-                after = roots.sums(&self.values_at_modes());
-                let mut falls = false;
-                for (((share, gain), a), b) in
-                    shares.iter_mut().zip(&gains).zip(&after).zip(&before)
-                {
-                    // A step that promises less than rounding may do cannot be judged.
-                    let slack = 1e-10 * (1.0 + b.abs());
-                    let rises = *a >= *b - slack;
-                    if !rises && *gain > slack {
-                        *share *= 0.5;
-                        falls = true;
-                    }
-                }
-                if !falls {
-                    break;
-                }
-            }
-            reached = Some(after);
+            last = Some(Step {
+                from,
+                step,
+                gains,
+                before: reached,
+            });
         }
         false
+    }
+
+    /// One step is exact, wherever it begins; it gains half of g'H⁻¹g. A second one mends what rounding a long one has cost.
+    fn settle_exactly(&mut self, roots: &Roots<'_>, slope: &mut [f64]) -> bool {
+        let whole = vec![1.0; roots.count];
+        for _ in 0..2 {
+            let reached = (self.arrow).curve(&mut *self.locals, &self.modes, None, slope);
+            let raised = self.arrow.factor();
+            let mut step = slope.to_vec();
+            self.arrow.solve(&mut step);
+            let gains: f64 = roots.products(slope, &step).iter().sum();
+            let from = self.modes.clone();
+            roots.walk(&from, &step, &whole, &mut self.modes);
+            self.peak = reached + 0.5 * gains;
+            if raised > 0 || !self.peak.is_finite() {
+                return false;
+            }
+            if gains < LONG * (1.0 + self.peak.abs()) {
+                break;
+            }
+        }
+        true
+    }
+
+    /// The curvature and slope at the modes as they are, and the values of the outermost elements.
+    fn look(&mut self, roots: &Roots<'_>, values: &mut [Vec<f64>], slope: &mut [f64]) -> Vec<f64> {
+        (self.arrow).curve(&mut *self.locals, &self.modes, Some(&mut *values), slope);
+        roots.sums(values)
+    }
+
+    /// Halves the last step where it led to a lower value; whether there was such an element.
+    fn shorten(&mut self, roots: &Roots<'_>, last: Step, mut reached: Vec<f64>) -> bool {
+        let mut shares = vec![1.0; roots.count];
+        for halving in 0..HALVINGS {
+            let mut falls = false;
+            for (((share, gain), a), b) in (shares.iter_mut().zip(&last.gains))
+                .zip(&reached)
+                .zip(&last.before)
+            {
+                // A step that promises less than rounding may do cannot be judged.
+                let slack = 1e-10 * (1.0 + b.abs());
+                let rises = *a >= *b - slack;
+                if !rises && *gain > slack {
+                    *share *= 0.5;
+                    falls = true;
+                }
+            }
+            if !falls {
+                return halving > 0;
+            }
+            roots.walk(&last.from, &last.step, &shares, &mut self.modes);
+            reached = roots.sums(&self.values_at_modes());
+        }
+        true
     }
 
     fn values_at_modes(&mut self) -> Vec<Vec<f64>> {

@@ -9,6 +9,7 @@ use super::rule::Order;
 use super::rule::Rule;
 use crate::joint::locals::Forest;
 use crate::joint::locals::Locals;
+use crate::joint::locals::Spread;
 use std::f64::consts::PI;
 
 /// The nodes of all plates and, after a run, how much each counts.
@@ -25,6 +26,9 @@ pub struct Nodes {
     /// For each plate the log integral of each element under each combination of nodes above.
     integrals: Vec<Vec<f64>>,
     forest: Forest,
+    points: Vec<Vec<f64>>,
+    /// Whether the means of all terms are wanted.
+    pub means: bool,
 }
 
 impl Nodes {
@@ -46,6 +50,8 @@ impl Nodes {
             shares: vec![Vec::new(); forest.plates.len()],
             integrals: vec![Vec::new(); forest.plates.len()],
             forest: forest.clone(),
+            points: Vec::new(),
+            means: false,
         }
     }
 
@@ -93,8 +99,85 @@ impl Nodes {
         }
     }
 
-    /// The sum of the log integrals of the outermost elements; afterwards the shares of the nodes are known.
-    pub fn integrate(&mut self, locals: &mut dyn Locals, arrow: &Arrow<'_>, modes: &[f64]) -> f64 {
+    /// Whether no plate lies in another.
+    pub fn flat(&self) -> bool {
+        self.levels.iter().all(|level| *level == 0)
+    }
+
+    /// The rule of a plate, and the shares of its nodes where no plate lies in another: node `k` of element `i` at `k * count + i`.
+    pub fn of_plate(&self, p: usize) -> (&Rule, &[f64]) {
+        (&self.rules[p], &self.shares[p])
+    }
+
+    /// The sum of the log integrals of the outermost elements; afterwards the shares of the nodes are known. Adds the gradient in all
+    /// coordinates, of which only those that are globals mean something, or keeps it for [`Locals::finish`].
+    ///
+    /// The integral does not depend on where the nodes are, so they are held: `∂ log p̂ / ∂θ = Σ_k share_k ∂l(θ, φ_k) / ∂θ`.
+    pub fn integrate(
+        &mut self,
+        locals: &mut dyn Locals,
+        arrow: &Arrow<'_>,
+        modes: &[f64],
+        gradient: Option<&mut [f64]>,
+    ) -> f64 {
+        if self.flat() {
+            return self.integrate_flat(locals, arrow, modes, gradient);
+        }
+        let value = self.integrate_nested(locals, arrow, modes);
+        if let Some(gradient) = gradient {
+            self.each(arrow, modes, |point, weights| {
+                weigh(locals, point, weights, gradient);
+            });
+        }
+        value
+    }
+
+    /// Where no plate lies in another all nodes of an element are gone through before the next element.
+    fn integrate_flat(
+        &mut self,
+        locals: &mut dyn Locals,
+        arrow: &Arrow<'_>,
+        modes: &[f64],
+        gradient: Option<&mut [f64]>,
+    ) -> f64 {
+        let derivatives = gradient.is_some();
+        let gradient = gradient.unwrap_or_default();
+        let mut total = 0.0;
+        for (p, (rule, plate)) in self.rules.iter().zip(&self.forest.plates).enumerate() {
+            self.points
+                .resize(rule.len().max(self.points.len()), Vec::new());
+            for (point, to) in rule.points.iter().zip(&mut self.points) {
+                to.clear();
+                to.extend_from_slice(modes);
+                arrow.place(p, modes, |k, _| point[k], to);
+            }
+            self.shares[p].clear();
+            self.shares[p].resize(rule.len() * plate.count, 0.0);
+            self.integrals[p].resize(plate.count, 0.0);
+            let spread = Spread {
+                points: &self.points[..rule.len()],
+                shares: &mut self.shares[p],
+                raise: Some(&rule.raise),
+                integrals: &mut self.integrals[p],
+                derivatives,
+                means: self.means,
+            };
+            locals.spread(p, spread, gradient);
+            let constant = 0.5 * plate.width as f64 * (2.0 * PI).ln();
+            for (i, integral) in self.integrals[p].iter_mut().enumerate() {
+                *integral += constant + arrow.log_spread(p, i);
+                total += *integral;
+            }
+        }
+        total
+    }
+
+    fn integrate_nested(
+        &mut self,
+        locals: &mut dyn Locals,
+        arrow: &Arrow<'_>,
+        modes: &[f64],
+    ) -> f64 {
         let counts: Vec<usize> = self.forest.plates.iter().map(|p| p.count).collect();
         for (p, count) in counts.iter().enumerate() {
             let levels = self.levels[p] + 1;
@@ -169,22 +252,6 @@ impl Nodes {
         }
     }
 
-    /// Adds the gradient of the integral of the last run in all coordinates; only that in the globals means something.
-    ///
-    /// The integral does not depend on where the nodes are, so they are held: `∂ log p̂ / ∂θ = Σ_k share_k ∂l(θ, φ_k) / ∂θ`.
-    pub fn pull(
-        &self,
-        locals: &mut dyn Locals,
-        arrow: &Arrow<'_>,
-        modes: &[f64],
-        gradient: &mut [f64],
-    ) {
-        self.each(arrow, modes, |point, weights| {
-            locals.weighted(point, weights, gradient);
-        });
-        locals.finish(modes, gradient);
-    }
-
     /// Runs over all combinations of nodes: all coordinates, and the share of each element there.
     pub fn each(
         &self,
@@ -217,5 +284,21 @@ impl Nodes {
             .filter(|(_, plate)| plate.above.is_empty())
             .map(|(p, _)| (p, self.integrals[p].as_slice()))
             .collect()
+    }
+}
+
+/// Sums the terms up at one point, each element with its weight.
+pub fn weigh(locals: &mut dyn Locals, point: &[f64], weights: &[Vec<f64>], gradient: &mut [f64]) {
+    let points = [point.to_vec()];
+    for (p, weights) in weights.iter().enumerate() {
+        let spread = Spread {
+            points: &points,
+            shares: &mut weights.clone(),
+            raise: None,
+            integrals: &mut [],
+            derivatives: true,
+            means: true,
+        };
+        locals.spread(p, spread, gradient);
     }
 }

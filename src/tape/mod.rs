@@ -41,6 +41,7 @@ pub use passes::Passes;
 use program::Program;
 pub use rewrite::Gathering;
 use rewrite::Rewritten;
+pub use rewrite::squares;
 pub use run::Workspace;
 use smallvec::SmallVec;
 use std::sync::Arc;

@@ -3,9 +3,12 @@
 //! Plates whose elements are independent given everything above them form a forest: each lies below the next coarser one that is
 //! integrated out too, or directly below the globals θ. All other coordinates, of the top level and of plates that cross, are θ.
 
+mod block;
 mod form;
+mod lanes;
 mod plan;
 mod rows;
+mod sweep;
 mod tape;
 
 use crate::shape::PlateId;
@@ -71,6 +74,16 @@ impl Forest {
         self.plates.iter().any(|p| p.sites.contains(&site))
     }
 
+    /// The places of the coordinates of the elements above an element, outermost first, and of its own.
+    pub fn chain(&self, p: usize, i: usize) -> impl Iterator<Item = usize> + '_ {
+        let plate = &self.plates[p];
+        let above = plate.above.iter().flat_map(move |above| {
+            let (outer, element) = (&self.plates[above.place], above.element[i] as usize);
+            (0..outer.width).map(move |k| outer.at(k, element))
+        });
+        above.chain((0..plate.width).map(move |k| plate.at(k, i)))
+    }
+
     /// The number of local coordinates.
     pub fn locals(&self) -> usize {
         self.plates.iter().map(|p| p.width * p.count).sum()
@@ -93,18 +106,25 @@ pub trait Locals {
     /// The sum of all terms at `z` and, written over `gradient`, its gradient.
     fn gradient(&mut self, z: &[f64], gradient: &mut [f64]) -> f64;
 
-    /// The value of each term at the point of the last [`Locals::gradient`] or, times the weights, [`Locals::weighted`].
+    /// The value of each term at the point of the last [`Locals::gradient`]; or else since the last [`Locals::prepare`], of those that
+    /// depend on locals the sum of what [`Locals::spread`] and [`Locals::mean`] have found, and of the others the value in [`Locals::rest`].
     fn terms(&self) -> &[f64];
 
     /// Writes the Hessian of the sum of all terms at `z`, times `v`, over `product`.
     fn product(&mut self, z: &[f64], v: &[f64], product: &mut [f64]);
 
-    /// Sets the globals to those of `z` for the calls of [`Locals::curve`], [`Locals::values`] and [`Locals::weighted`] that follow.
+    /// Sets the globals to those of `z` for the calls of the methods below that follow.
     fn prepare(&mut self, z: &[f64]);
 
-    /// Writes the gradient at `z` over `slope`, where only that in the locals means something, and gives `take` for each plate and
-    /// each coordinate of its elements the Hessian times the direction that moves this coordinate of all of them.
-    fn curve(&mut self, z: &[f64], slope: &mut [f64], take: &mut dyn FnMut(usize, usize, &[f64]));
+    /// The sum of the terms that depend on locals. Adds their gradient in the locals to `slope`, and their second derivatives to
+    /// `curvature`; writes for each plate of the forest their sum in each of its elements over `values`, where that is wanted.
+    fn curve(
+        &mut self,
+        z: &[f64],
+        values: Option<&mut [Vec<f64>]>,
+        slope: &mut [f64],
+        curvature: &mut dyn Curvature,
+    ) -> f64;
 
     /// Writes for each plate of the forest the sum of its terms in each of its elements over `values`.
     fn values(&mut self, z: &[f64], values: &mut [Vec<f64>]);
@@ -112,10 +132,38 @@ pub trait Locals {
     /// The sum of the terms that depend on globals alone; adds its gradient.
     fn rest(&mut self, z: &[f64], gradient: &mut [f64]) -> f64;
 
-    /// Runs the terms that depend on locals, each element's times its weight; adds their gradient in the globals, or keeps it for
-    /// [`Locals::finish`].
-    fn weighted(&mut self, z: &[f64], weights: &[Vec<f64>], gradient: &mut [f64]);
+    /// Sums the terms of plate `p` up over several points; adds their gradient in the globals, or keeps it for [`Locals::finish`].
+    fn spread(&mut self, p: usize, spread: Spread<'_>, gradient: &mut [f64]);
 
-    /// Adds what [`Locals::weighted`] has kept since the last [`Locals::prepare`]; `z` has the same globals.
+    /// The same for all plates over points that have equal shares in every element.
+    fn mean(&mut self, points: &[Vec<f64>], gradient: &mut [f64]);
+
+    /// Adds what [`Locals::spread`] and [`Locals::mean`] have kept since the last [`Locals::prepare`]; `z` has the same globals.
     fn finish(&mut self, z: &[f64], gradient: &mut [f64]);
+}
+
+/// Second derivatives in the locals, as they are found.
+pub trait Curvature {
+    /// Adds the Hessian times the direction that moves coordinate `k` of every element of a plate.
+    fn add_column(&mut self, plate: usize, k: usize, product: &[f64]);
+
+    /// Adds the second derivatives in the chain of an element of a plate, square.
+    fn add_block(&mut self, plate: usize, element: usize, second: &[f64]);
+}
+
+/// Points at which the terms of a plate are summed up, with the share that each has.
+#[derive(Debug)]
+pub struct Spread<'a> {
+    /// All coordinates at each point.
+    pub points: &'a [Vec<f64>],
+    /// The share of point `k` in element `i` at `k * count + i`: given, or with `raise` to be found.
+    pub shares: &'a mut [f64],
+    /// What each point's value is raised by before its share in the sum of their exponentials is taken.
+    pub raise: Option<&'a [f64]>,
+    /// With `raise` the logarithm of that sum, for each element.
+    pub integrals: &'a mut [f64],
+    /// Whether the gradient is wanted.
+    pub derivatives: bool,
+    /// Whether the mean of each term is wanted.
+    pub means: bool,
 }

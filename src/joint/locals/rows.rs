@@ -1,13 +1,18 @@
 //! The rows of terms that see the locals through one affine predictor, at fixed globals.
 //!
 //! Everything else in a row is worked out once for the globals: what is left at each point of the locals is the predictor and the
-//! density. Derivatives in what was worked out are summed over all points, and taken back to the globals in one sweep at the end.
+//! density. Derivatives in what was worked out are summed over all points, and taken back to the globals at the end.
 
 use super::Forest;
+use super::form::Affine;
 use super::form::Form;
+use super::form::Part;
 use super::form::Reader;
+use super::form::gathered;
+use super::sweep::Chunk;
+use super::sweep::Pool;
+use crate::dist::normal;
 use crate::joint::Joint;
-use crate::num::Dual;
 use crate::shape::PlateId;
 use crate::tape::Builder;
 use crate::tape::NodeId;
@@ -16,251 +21,298 @@ use crate::tape::Tape;
 use crate::tape::Workspace;
 use crate::tape::elementwise::Elementwise;
 use crate::tape::elementwise::Lanes;
-use crate::tape::elementwise::MUL;
-use smallvec::SmallVec;
+use crate::tape::elementwise::RowPass;
+use crate::tape::squares;
+use std::ops::Range;
 use std::sync::Arc;
 
-/// Rows of a block.
-const BLOCK: usize = 256;
-
 /// All such terms of a density.
-pub(super) struct Rows {
+pub(super) struct Rows<'a> {
+    pub forest: &'a Forest,
     pub terms: Vec<Term>,
+    /// For each plate of the forest its elements in parts, whose rows are gone through together.
+    pub chunks: Vec<Vec<Chunk>>,
     /// The values that depend on the globals: one number, or one for each row.
-    outputs: Vec<Vec<f64>>,
-    seeds: Vec<Vec<f64>>,
+    pub outputs: Vec<Vec<f64>>,
+    pub seeds: Vec<Vec<f64>>,
+    pub pool: Pool,
     values: (Tape, Workspace<f64>),
-    /// Its inputs are the joint's coordinates and behind them a seed for each value.
-    pull: (Tape, Workspace<f64>),
-    input: Vec<f64>,
     gradient: Vec<f64>,
 }
 
-/// A term.
+/// Rows of one density.
 pub(super) struct Term {
     /// Its place among the terms of the density.
     pub term: usize,
-    /// The plate of the forest to whose elements its rows are summed, and the element of each row.
-    place: usize,
-    element: Option<Arc<[u32]>>,
-    op: &'static Elementwise,
+    /// The plate of the forest to whose elements its rows are summed.
+    pub place: usize,
+    /// The first row of each element and, behind, their number; `None` where each element has one row.
+    pub starts: Option<Vec<u32>>,
+    pub op: &'static Elementwise,
+    /// The loops of the density, if its arguments are as they want them.
+    pub pass: Option<&'static RowPass>,
     /// `None` is the predictor.
-    args: Vec<Option<Source>>,
-    offset: Option<Source>,
-    atoms: Vec<Local>,
-    len: usize,
+    pub args: Vec<Option<Source>>,
+    /// What the predictor adds up: a number times one for each row.
+    pub offset: Vec<(Source, Source)>,
+    pub atoms: Vec<Local>,
+    /// What the loops leave out, for each element; empty where that is nothing.
+    pub apart: Vec<f64>,
 }
 
 /// Where numbers of rows are.
-#[derive(Clone)]
-enum Source {
+#[derive(Clone, Debug)]
+pub(super) enum Source {
     Same(f64),
     Each(Arc<[f64]>),
     Output(usize),
 }
 
-struct Local {
-    coefficient: Option<Source>,
-    place: usize,
-    coordinate: usize,
+pub(super) struct Local {
+    pub coefficient: Source,
     /// The first of its coordinates among all; those of other elements follow.
-    first: usize,
-    element: Option<Arc<[u32]>>,
+    pub first: usize,
+    /// Whose it is.
+    pub of: Of,
+    /// Its number among the coordinates of the elements above and its own.
+    pub chain: usize,
 }
 
-fn element(index: &Option<Arc<[u32]>>, row: usize) -> usize {
-    index.as_ref().map_or(row, |index| index[row] as usize)
+/// Whose a local is that an element sees.
+#[derive(Clone, Copy)]
+pub(super) enum Of {
+    /// Its own.
+    Own,
+    /// The only element's of a plate.
+    Single,
+    /// That of the element that it lies in, in the plate of this number among those above.
+    Above(usize),
 }
 
-impl Rows {
+impl<'a> Rows<'a> {
     /// The terms of this shape among those that depend on locals.
-    pub fn new(joint: &Joint, forest: &Forest) -> Rows {
+    pub fn new(joint: &Joint, forest: &'a Forest) -> Rows<'a> {
         let mut builder = joint.builder.clone();
         let reader = Reader::new(joint, forest);
-        let mut nodes: Vec<NodeId> = Vec::new();
-        let mut terms = Vec::new();
+        let mut made = Maker {
+            forest,
+            nodes: Vec::new(),
+            terms: Vec::new(),
+        };
         for (term, place) in forest.terms.iter().enumerate() {
             let Some(place) = *place else { continue };
-            if let Some(form) = reader.form(&mut builder, term) {
-                terms.push(Term::new(
-                    &mut builder,
-                    forest,
-                    (term, place),
-                    form,
-                    &mut nodes,
-                ));
+            for form in reader.forms(&mut builder, term).unwrap_or_default() {
+                made.add(&mut builder, (term, place), form);
             }
         }
-        let seeds: Vec<NodeId> = nodes
-            .iter()
-            .map(|node| {
-                let plate = builder.plate_of(*node);
-                builder.input(plate, 1)
-            })
-            .collect();
-        let products: Vec<NodeId> = nodes
-            .iter()
-            .zip(&seeds)
-            .map(|(node, seed)| builder.map(&MUL, &[*node, *seed]))
-            .collect();
+        let Maker { nodes, terms, .. } = made;
         let zeros = |node: &NodeId| vec![0.0; builder.len_of(builder.plate_of(*node))];
         let outputs: Vec<Vec<f64>> = nodes.iter().map(zeros).collect();
         let values = builder.tape(&[], &nodes);
-        let pull = builder.tape(&products, &[]);
-        let dim = values.dim();
-        let (first, second) = (values.workspace(), pull.workspace());
+        let workspace = values.workspace();
+        let lens: Vec<usize> = outputs.iter().map(Vec::len).collect();
+        let chunks = (0..forest.plates.len()).map(|p| Chunk::all(forest, p, &terms, &lens));
         Rows {
+            forest,
+            chunks: chunks.collect(),
             terms,
             seeds: outputs.clone(),
             outputs,
-            values: (values, first),
-            pull: (pull, second),
-            input: vec![0.0; dim],
-            gradient: vec![0.0; dim],
+            pool: Pool::default(),
+            gradient: vec![0.0; values.dim()],
+            values: (values, workspace),
         }
     }
 
     /// Works out what depends on the globals at `z`.
     pub fn prepare(&mut self, z: &[f64]) {
-        self.input[..z.len()].copy_from_slice(z);
         let (tape, workspace) = &mut self.values;
-        tape.value(&self.input, workspace);
+        tape.value(z, workspace);
         for (k, (out, seed)) in self.outputs.iter_mut().zip(&mut self.seeds).enumerate() {
             out.copy_from_slice(workspace.output(k));
             seed.fill(0.0);
         }
     }
 
-    /// Adds to the gradient in the globals what the weighted runs since the last [`Rows::prepare`] have left.
+    /// Adds to the gradient in the globals what the sums with derivatives since the last [`Rows::prepare`], at the same `z`, have left.
     pub fn finish(&mut self, z: &[f64], gradient: &mut [f64]) {
-        self.input[..z.len()].copy_from_slice(z);
-        let mut start = z.len();
-        for seed in &self.seeds {
-            self.input[start..start + seed.len()].copy_from_slice(seed);
-            start += seed.len();
+        if self.outputs.is_empty() {
+            return;
         }
-        let (tape, workspace) = &mut self.pull;
-        tape.gradient(&self.input, workspace, &mut self.gradient);
+        let (tape, workspace) = &mut self.values;
+        let seeds: Vec<&[f64]> = self.seeds.iter().map(Vec::as_slice).collect();
+        tape.pull(z, &seeds, workspace, &mut self.gradient);
         for (sum, g) in gradient.iter_mut().zip(&self.gradient) {
             *sum += *g;
-        }
-    }
-
-    /// Adds the terms' sums over each element.
-    pub fn values(&self, z: &[f64], values: &mut [Vec<f64>]) {
-        let (mut eta, mut y) = ([0.0; BLOCK], [0.0; BLOCK]);
-        for term in &self.terms {
-            let sums = &mut values[term.place];
-            for first in (0..term.len).step_by(BLOCK) {
-                let n = BLOCK.min(term.len - first);
-                term.predictor(&self.outputs, z, first, &mut eta[..n]);
-                let args = term.lanes(&self.outputs, first, n, &eta[..n]);
-                (term.op.plain.forward)(&args, &mut y[..n]);
-                for (j, y) in y[..n].iter().enumerate() {
-                    sums[element(&term.element, first + j)] += y;
-                }
-            }
-        }
-    }
-
-    /// The terms with each element's weight; what their derivatives in the globals need is kept for [`Rows::finish`].
-    pub fn weighted(&mut self, z: &[f64], weights: &[Vec<f64>], mut tell: impl FnMut(usize, f64)) {
-        let (mut eta, mut y, mut weight) = ([0.0; BLOCK], [0.0; BLOCK], [0.0; BLOCK]);
-        let mut partials = vec![0.0; BLOCK * 8];
-        for term in &self.terms {
-            let (mut total, own) = (0.0, &weights[term.place]);
-            partials.resize(BLOCK * term.args.len().max(8), 0.0);
-            for first in (0..term.len).step_by(BLOCK) {
-                let n = BLOCK.min(term.len - first);
-                for (j, w) in weight[..n].iter_mut().enumerate() {
-                    *w = own[element(&term.element, first + j)];
-                }
-                term.predictor(&self.outputs, z, first, &mut eta[..n]);
-                let args = term.lanes(&self.outputs, first, n, &eta[..n]);
-                (term.op.plain.forward)(&args, &mut y[..n]);
-                total += y[..n]
-                    .iter()
-                    .zip(&weight[..n])
-                    .map(|(y, w)| y * w)
-                    .sum::<f64>();
-                let out = &mut partials[..n * term.args.len()];
-                (term.op.plain.backward)(&args, &y[..n], &weight[..n], out);
-                for (arg, partial) in term.args.iter().zip(out.chunks_exact(n)) {
-                    match arg {
-                        Some(arg) => add(&mut self.seeds, arg, first, partial.iter().copied()),
-                        None => term.sow(&mut self.seeds, z, first, partial),
-                    }
-                }
-            }
-            tell(term.term, total);
-        }
-    }
-
-    /// Adds the gradient in the locals to `slope`, and to `products`, by the number of the direction, the Hessian times the direction
-    /// that moves one coordinate of all elements of a plate; `number` gives the direction of a plate's coordinate.
-    pub fn curve(
-        &self,
-        z: &[f64],
-        slope: &mut [f64],
-        number: impl Fn(usize, usize) -> usize,
-        products: &mut [Vec<f64>],
-    ) {
-        let one = Dual {
-            value: 1.0,
-            tangent: 0.0,
-        };
-        let mut eta = [0.0; BLOCK];
-        let mut columns: Vec<Vec<Dual>> = Vec::new();
-        let mut y = vec![Dual::default(); BLOCK];
-        let bars = vec![one; BLOCK];
-        let mut partials: Vec<Dual> = Vec::new();
-        for term in &self.terms {
-            columns.resize(term.args.len(), Vec::new());
-            partials.resize(BLOCK * term.args.len(), Dual::default());
-            for first in (0..term.len).step_by(BLOCK) {
-                let n = BLOCK.min(term.len - first);
-                term.predictor(&self.outputs, z, first, &mut eta[..n]);
-                for (arg, column) in term.args.iter().zip(&mut columns) {
-                    column.clear();
-                    match arg {
-                        None => column.extend(eta[..n].iter().map(|value| Dual {
-                            value: *value,
-                            tangent: 1.0,
-                        })),
-                        Some(arg) => column.extend((0..n).map(|j| Dual {
-                            value: arg.at(&self.outputs, first + j),
-                            tangent: 0.0,
-                        })),
-                    }
-                }
-                let lanes: SmallVec<[Lanes<'_, Dual>; 4]> =
-                    columns.iter().map(|c| Lanes::Each(c)).collect();
-                (term.op.dual.forward)(&lanes, &mut y[..n]);
-                let out = &mut partials[..n * term.args.len()];
-                (term.op.dual.backward)(&lanes, &y[..n], &bars[..n], out);
-                let place = term.args.iter().position(Option::is_none).unwrap_or(0);
-                let found = &out[place * n..(place + 1) * n];
-                for a in &term.atoms {
-                    let direction = &mut products[number(a.place, a.coordinate)];
-                    for (j, d) in found.iter().enumerate() {
-                        let x = a.coefficient(&self.outputs, first + j);
-                        slope[a.first + element(&a.element, first + j)] += d.value * x;
-                        for b in &term.atoms {
-                            let other = b.coefficient(&self.outputs, first + j);
-                            direction[b.first + element(&b.element, first + j)] +=
-                                d.tangent * x * other;
-                        }
-                    }
-                }
-            }
         }
     }
 }
 
 impl Source {
-    fn new(builder: &mut Builder, node: NodeId, plate: PlateId, nodes: &mut Vec<NodeId>) -> Source {
+    /// The number, if it is the same in all rows.
+    pub fn same(&self, outputs: &[Vec<f64>]) -> Option<f64> {
+        match self {
+            Source::Same(value) => Some(*value),
+            Source::Output(k) if outputs[*k].len() == 1 => Some(outputs[*k][0]),
+            Source::Each(_) | Source::Output(_) => None,
+        }
+    }
+
+    /// The numbers of rows from `first` on.
+    pub fn lanes<'s>(&'s self, outputs: &'s [Vec<f64>], first: usize) -> Lanes<'s, f64> {
+        match self {
+            Source::Same(value) => Lanes::Same(*value),
+            Source::Each(values) => Lanes::Each(&values[first..]),
+            Source::Output(k) if outputs[*k].len() == 1 => Lanes::Same(outputs[*k][0]),
+            Source::Output(k) => Lanes::Each(&outputs[*k][first..]),
+        }
+    }
+
+    fn is_data(&self) -> bool {
+        match self {
+            Source::Same(_) | Source::Each(_) => true,
+            Source::Output(_) => false,
+        }
+    }
+}
+
+impl Term {
+    /// The rows of some elements.
+    pub fn rows(&self, elements: &Range<usize>) -> Range<usize> {
+        match &self.starts {
+            None => elements.clone(),
+            Some(starts) => starts[elements.start] as usize..starts[elements.end] as usize,
+        }
+    }
+
+    /// The loops and what they leave out.
+    fn with_loops(mut self, count: usize, one: impl Fn(&Source) -> bool) -> Term {
+        let Some(pass) = self.op.plain.row_pass.as_ref() else {
+            return self;
+        };
+        let fits = |(k, arg): (usize, &Option<Source>)| match arg {
+            None => k == pass.by,
+            Some(arg) if pass.shared >> k & 1 == 1 => one(arg),
+            Some(arg) => arg.is_data(),
+        };
+        if !self.args.iter().enumerate().all(fits) {
+            return self;
+        }
+        self.pass = Some(pass);
+        let Some(kernel) = &self.op.plain.one_pass else {
+            return self;
+        };
+        let apart: Vec<f64> = (0..count)
+            .map(|i| {
+                let rows = self.rows(&(i..i + 1));
+                let args: Vec<Lanes<'_, f64>> = (self.args.iter())
+                    .map(|arg| match arg {
+                        Some(arg) if arg.is_data() => arg.lanes(&[], rows.start),
+                        Some(_) | None => Lanes::Same(0.0),
+                    })
+                    .collect();
+                (kernel.apart)(&args, rows.len())
+            })
+            .collect();
+        if apart.iter().any(|x| *x != 0.0) {
+            self.apart = apart;
+        }
+        self
+    }
+}
+
+/// Makes terms of forms.
+struct Maker<'f> {
+    forest: &'f Forest,
+    /// The nodes whose values depend on the globals.
+    nodes: Vec<NodeId>,
+    terms: Vec<Term>,
+}
+
+/// The plate that rows are of, and the order in which they stand, if another.
+type Place = (PlateId, Option<Arc<[u32]>>);
+
+impl Maker<'_> {
+    fn add(&mut self, builder: &mut Builder, (term, place): (usize, usize), form: Form) {
+        let own = &self.forest.plates[place];
+        let len = builder.len_of(form.plate);
+        let (starts, order) = match (form.plate == own.plate, own.plate) {
+            (true, _) => (None, None),
+            (false, PlateId::TOP) => (Some(vec![0, len as u32]), None),
+            (false, plate) => match builder.above(form.plate, plate) {
+                Some(element) => sorted(element, own.count),
+                None => (Some(vec![0, len as u32]), None),
+            },
+        };
+        let rows: Place = (form.plate, order);
+        let mut source = |node: NodeId| self.source(builder, node, &rows);
+        let args = form.args.iter().map(|arg| arg.map(&mut source)).collect();
+        let Affine { offset, atoms } = gathered(builder, form.predictor);
+        let one = |source: Option<Source>| source.unwrap_or(Source::Same(1.0));
+        let offset = (offset.into_iter())
+            .map(|Part { top, column }| {
+                let mut source = |node: NodeId| self.source(builder, node, &rows);
+                (one(top.map(&mut source)), one(column.map(&mut source)))
+            })
+            .collect();
+        let atoms = (atoms.into_iter())
+            .map(|atom| {
+                let coefficient = atom.coefficient.map(|c| self.source(builder, c, &rows));
+                let above = own.above.iter().position(|a| a.place == atom.place);
+                let before = &own.above[..above.unwrap_or(own.above.len())];
+                let start: usize = (before.iter())
+                    .map(|a| self.forest.plates[a.place].width)
+                    .sum();
+                Local {
+                    coefficient: one(coefficient),
+                    first: self.forest.plates[atom.place].at(atom.coordinate, 0),
+                    of: match above {
+                        _ if self.forest.plates[atom.place].count == 1 => Of::Single,
+                        Some(above) => Of::Above(above),
+                        None => Of::Own,
+                    },
+                    chain: start + atom.coordinate,
+                }
+            })
+            .collect();
+        let whole = Term {
+            term,
+            place,
+            starts,
+            op: form.op,
+            pass: None,
+            args,
+            offset,
+            atoms,
+            apart: Vec::new(),
+        };
+        let one = |source: &Source| match source {
+            Source::Same(_) => true,
+            Source::Each(_) => false,
+            Source::Output(k) => builder.plate_of(self.nodes[*k]) == PlateId::TOP,
+        };
+        let terms = match collapsed(&whole, own.count, one) {
+            Some(terms) => terms,
+            None => vec![whole],
+        };
+        let terms = terms.into_iter().map(|t| t.with_loops(own.count, one));
+        self.terms.extend(terms);
+    }
+
+    /// Where the numbers of a node are.
+    fn source(&mut self, builder: &mut Builder, node: NodeId, rows: &Place) -> Source {
+        let (plate, order) = rows;
+        let reordered = |builder: &mut Builder, node: NodeId| {
+            let node = builder.lift(node, *plate);
+            match order {
+                Some(order) if builder.plate_of(node) == *plate => {
+                    builder.lift_by(node, *plate, Some(Arc::clone(order)))
+                }
+                Some(_) | None => node,
+            }
+        };
         if !builder.node(node).varies {
-            let node = builder.lift(node, plate);
+            let node = reordered(builder, node);
             let values = builder.evaluate(node);
             return match values.len() {
                 1 => Source::Same(values[0]),
@@ -271,152 +323,123 @@ impl Source {
         let node = match (&builder.node(node).op, builder.plate_of(node)) {
             (Op::Lift(from, None), _) => *from,
             (_, PlateId::TOP) => node,
-            _ => builder.lift(node, plate),
+            _ => reordered(builder, node),
         };
-        let known = nodes.iter().position(|n| *n == node);
+        let known = self.nodes.iter().position(|n| *n == node);
         Source::Output(known.unwrap_or_else(|| {
-            nodes.push(node);
-            nodes.len() - 1
+            self.nodes.push(node);
+            self.nodes.len() - 1
         }))
     }
-
-    #[inline]
-    fn at(&self, outputs: &[Vec<f64>], row: usize) -> f64 {
-        match self {
-            Source::Same(value) => *value,
-            Source::Each(values) => values[row],
-            Source::Output(k) if outputs[*k].len() == 1 => outputs[*k][0],
-            Source::Output(k) => outputs[*k][row],
-        }
-    }
-
-    fn lanes<'a>(&'a self, outputs: &'a [Vec<f64>], first: usize, n: usize) -> Lanes<'a, f64> {
-        match self {
-            Source::Same(value) => Lanes::Same(*value),
-            Source::Each(values) => Lanes::Each(&values[first..first + n]),
-            Source::Output(k) if outputs[*k].len() == 1 => Lanes::Same(outputs[*k][0]),
-            Source::Output(k) => Lanes::Each(&outputs[*k][first..first + n]),
-        }
-    }
 }
 
-/// Adds adjoints of rows to the seeds of a source.
-fn add(seeds: &mut [Vec<f64>], source: &Source, first: usize, adjoints: impl Iterator<Item = f64>) {
-    let Source::Output(k) = source else { return };
-    let seed = &mut seeds[*k];
-    if seed.len() == 1 {
-        seed[0] += adjoints.sum::<f64>();
-    } else {
-        for (seed, adjoint) in seed[first..].iter_mut().zip(adjoints) {
-            *seed += adjoint;
+/// The first row of each element, and the order of the rows, if they have to be sorted.
+fn sorted(element: &[u32], count: usize) -> (Option<Vec<u32>>, Option<Arc<[u32]>>) {
+    let mut starts = vec![0; count + 1];
+    for i in element {
+        starts[*i as usize + 1] += 1;
+    }
+    for i in 0..count {
+        starts[i + 1] += starts[i];
+    }
+    let order = (!element.is_sorted()).then(|| {
+        let mut order: Vec<u32> = (0..element.len() as u32).collect();
+        order.sort_by_key(|row| element[*row as usize]);
+        order.into()
+    });
+    (Some(starts), order)
+}
+
+/// The rows of a normal density with one sd, summed up: with T the triangular factor of an element's rows (coefficients, x), their
+/// squares add up to those of the rows of T (Golub & Van Loan, section 5.3). There are as many terms as T has rows, each with a row
+/// for each element. `one` says whether a source is the same in all rows. `None` where that would not be less.
+fn collapsed(whole: &Term, count: usize, one: impl Fn(&Source) -> bool) -> Option<Vec<Term>> {
+    let starts = whole.starts.as_ref()?;
+    let (Some(Some(x)), Some(None), Some(Some(sd))) =
+        (whole.args.first(), whole.args.get(1), whole.args.get(2))
+    else {
+        return None;
+    };
+    let rows = *starts.last()? as usize;
+    let parts_fit = |(factor, column): &(Source, Source)| one(factor) && column.is_data();
+    let fits = *whole.op == normal::LOG_DENSITY
+        && x.is_data()
+        && one(sd)
+        && whole.atoms.iter().all(|atom| atom.coefficient.is_data())
+        && whole.offset.iter().all(parts_fit);
+    if !fits {
+        return None;
+    }
+    // What is known of x and of the offset is the last column.
+    let mut last: Vec<f64> = lanes(x, rows);
+    let mut columns = squares::Table::new(rows);
+    for (factor, column) in &whole.offset {
+        if let Source::Same(factor) = factor {
+            for (last, x) in last.iter_mut().zip(lanes(column, rows)) {
+                *last -= factor * x;
+            }
         }
     }
-}
-
-impl Local {
-    #[inline]
-    fn coefficient(&self, outputs: &[Vec<f64>], row: usize) -> f64 {
-        (self.coefficient.as_ref()).map_or(1.0, |source| source.at(outputs, row))
+    let mut place = |source: &Source| match source {
+        Source::Same(factor) => (columns.ones(), *factor),
+        Source::Each(values) => (columns.column(values), 1.0),
+        Source::Output(_) => unreachable!("columns are data"),
+    };
+    let atoms: Vec<(squares::Place, f64)> =
+        whole.atoms.iter().map(|a| place(&a.coefficient)).collect();
+    let offset: Vec<(&Source, (squares::Place, f64))> = (whole.offset.iter())
+        .filter(|(factor, _)| !factor.is_data())
+        .map(|(factor, column)| (factor, place(column)))
+        .collect();
+    let size = columns.size();
+    if rows < 2 * size * count {
+        return None;
     }
-}
-
-impl Term {
-    fn new(
-        builder: &mut Builder,
-        forest: &Forest,
-        (term, place): (usize, usize),
-        form: Form,
-        nodes: &mut Vec<NodeId>,
-    ) -> Term {
-        let plate = form.plate;
-        let mut source = |node: NodeId| Source::new(builder, node, plate, nodes);
-        let args = form.args.iter().map(|arg| arg.map(&mut source)).collect();
-        let offset = form.predictor.offset.map(&mut source);
-        let atoms = (form.predictor.atoms.into_iter())
-            .map(|atom| Local {
-                coefficient: atom.coefficient.map(&mut source),
-                place: atom.place,
-                coordinate: atom.coordinate,
-                first: forest.plates[atom.place].at(atom.coordinate, 0),
-                element: atom.element,
+    let factor = columns.factor(last, starts)?;
+    // Entry (i, c) of every element, times a number.
+    let entry = |i: usize, (c, times): (squares::Place, f64)| -> Source {
+        match factor.entry(i, c) {
+            Some(values) => Source::Each(values.iter().map(|v| times * v).collect()),
+            None => Source::Same(0.0),
+        }
+    };
+    let numbers: Arc<[f64]> = (starts.windows(2))
+        .map(|pair| f64::from(pair[1] - pair[0]))
+        .collect();
+    let row = |i: usize| Term {
+        starts: None,
+        op: &normal::SQUARE,
+        args: vec![
+            Some(entry(i, (squares::Place::Last, 1.0))),
+            None,
+            Some(sd.clone()),
+            Some(match i {
+                0 => Source::Each(Arc::clone(&numbers)),
+                _ => Source::Same(0.0),
+            }),
+        ],
+        offset: (offset.iter())
+            .filter(|(_, (c, _))| factor.entry(i, *c).is_some())
+            .map(|(factor, at)| ((*factor).clone(), entry(i, *at)))
+            .collect(),
+        atoms: (whole.atoms.iter().zip(&atoms))
+            .filter(|(_, (c, _))| factor.entry(i, *c).is_some())
+            .map(|(atom, at)| Local {
+                coefficient: entry(i, *at),
+                ..*atom
             })
-            .collect();
-        let own = forest.plates[place].plate;
-        Term {
-            term,
-            place,
-            element: (plate != own)
-                .then(|| builder.above(plate, own).map(Arc::clone))
-                .flatten(),
-            op: form.op,
-            args,
-            offset,
-            atoms,
-            len: builder.len_of(plate),
-        }
-    }
+            .collect(),
+        pass: None,
+        apart: Vec::new(),
+        ..*whole
+    };
+    Some((0..size).map(row).collect())
+}
 
-    fn lanes<'a>(
-        &'a self,
-        outputs: &'a [Vec<f64>],
-        first: usize,
-        n: usize,
-        eta: &'a [f64],
-    ) -> SmallVec<[Lanes<'a, f64>; 4]> {
-        let lane = |arg: &'a Option<Source>| match arg {
-            None => Lanes::Each(eta),
-            Some(arg) => arg.lanes(outputs, first, n),
-        };
-        self.args.iter().map(lane).collect()
-    }
-
-    /// Writes the predictor of a block of rows over `eta`.
-    fn predictor(&self, outputs: &[Vec<f64>], z: &[f64], first: usize, eta: &mut [f64]) {
-        match &self.offset {
-            None => eta.fill(0.0),
-            Some(offset) => match offset.lanes(outputs, first, eta.len()) {
-                Lanes::Same(value) => eta.fill(value),
-                Lanes::Each(values) => eta.copy_from_slice(values),
-            },
-        }
-        for atom in &self.atoms {
-            let own = &z[atom.first..];
-            let coefficient = atom.coefficient.as_ref();
-            let coefficient = coefficient.map(|c| c.lanes(outputs, first, eta.len()));
-            let rows = eta.iter_mut().enumerate();
-            match (&atom.element, coefficient) {
-                (Some(index), Some(Lanes::Each(x))) => {
-                    let index = &index[first..];
-                    for ((eta, x), i) in eta.iter_mut().zip(x).zip(index) {
-                        *eta += x * own[*i as usize];
-                    }
-                }
-                (Some(index), None) => {
-                    for (eta, i) in eta.iter_mut().zip(&index[first..]) {
-                        *eta += own[*i as usize];
-                    }
-                }
-                (index, x) => {
-                    for (j, eta) in rows {
-                        let x = x.as_ref().map_or(1.0, |x| x.at(j));
-                        *eta += x * own[element(index, first + j)];
-                    }
-                }
-            }
-        }
-    }
-
-    /// Takes the adjoints of the predictor to the seeds of its offset and coefficients.
-    fn sow(&self, seeds: &mut [Vec<f64>], z: &[f64], first: usize, adjoints: &[f64]) {
-        if let Some(offset) = &self.offset {
-            add(seeds, offset, first, adjoints.iter().copied());
-        }
-        for atom in &self.atoms {
-            if let Some(source) = &atom.coefficient {
-                let local = |j: usize| z[atom.first + element(&atom.element, first + j)];
-                let shares = adjoints.iter().enumerate().map(|(j, a)| a * local(j));
-                add(seeds, source, first, shares);
-            }
-        }
+/// The numbers of all rows.
+fn lanes(source: &Source, rows: usize) -> Vec<f64> {
+    match source.lanes(&[], 0) {
+        Lanes::Same(value) => vec![value; rows],
+        Lanes::Each(values) => values[..rows].to_vec(),
     }
 }

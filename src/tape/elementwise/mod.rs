@@ -9,6 +9,7 @@ pub mod functions;
 mod loops;
 mod one_pass;
 pub mod operators;
+mod row_pass;
 mod stretch;
 
 use crate::num::Dual;
@@ -19,6 +20,7 @@ pub use additive::*;
 pub use functions::*;
 pub use one_pass::*;
 pub use operators::*;
+pub use row_pass::*;
 use std::cell::Cell;
 use std::marker::PhantomData;
 pub use stretch::*;
@@ -182,6 +184,8 @@ pub struct Kernel<T: 'static> {
     pub adjoints: AdjointsOf<T>,
     /// The loop that sums values up, of a row that has one.
     pub one_pass: Option<OnePassKernel<T>>,
+    /// The loops for sums by runs, of a row that has such a loop.
+    pub row_pass: Option<RowPass>,
 }
 
 /// A loop that writes values.
@@ -276,12 +280,14 @@ impl<T: Scalar> Kernel<T> {
             },
             adjoints: loops::adjoints::<R, T, N>,
             one_pass: None,
+            row_pass: None,
         }
     }
 
     /// These and the loop that sums up values of rule `R`.
     pub const fn and_one_pass<R: OnePass<N>, const N: usize>(mut self) -> Kernel<T> {
         self.one_pass = Some(OnePassKernel::of::<R, N>());
+        self.row_pass = Some(RowPass::of::<R, N>());
         self
     }
 }

@@ -8,6 +8,7 @@ mod gathering;
 mod merge;
 mod moments;
 mod onto;
+pub mod squares;
 
 use super::Index;
 use super::Node;

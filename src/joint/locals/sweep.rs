@@ -1,0 +1,523 @@
+//! Passes over the rows of terms: the elements of a plate in parts of their own, each at all points before the next.
+//!
+//! Each part gathers for itself; what the parts have gathered is added up in their order, so that the bits do not depend on how many
+//! threads there are.
+
+use super::Forest;
+use super::Spread;
+use super::block::Buffers;
+use super::block::Want;
+use super::lanes::AddCurvature;
+use super::lanes::AddValues;
+use super::lanes::Base;
+use super::lanes::Mix;
+use super::lanes::Predict;
+use super::lanes::Seen;
+use super::lanes::Total;
+use super::lanes::Whose;
+use super::rows::Of;
+use super::rows::Rows;
+use super::rows::Source;
+use super::rows::Term;
+use crate::num::simd;
+use crate::tape::elementwise::LaneArray;
+use crate::tape::elementwise::Lanes;
+use crate::tape::elementwise::MOST_LANES;
+use rayon::prelude::*;
+use smallvec::SmallVec;
+use std::ops::Range;
+use std::sync::Mutex;
+use std::sync::PoisonError;
+
+/// Rows of a part, about.
+const ROWS: usize = 1024;
+
+/// Some elements of a plate, with what a pass gathers of them.
+#[derive(Clone, Debug)]
+pub(super) struct Chunk {
+    pub elements: Range<usize>,
+    /// The terms of the plate.
+    terms: Vec<usize>,
+    /// For each term and point the values of the elements.
+    values: Vec<f64>,
+    /// For each point the shares of the elements.
+    shares: Vec<f64>,
+    integrals: Vec<f64>,
+    /// For each term its mean over the points.
+    means: Vec<f64>,
+    /// Derivatives by the locals, and second derivatives: see [`AddCurvature`].
+    curvature: Vec<f64>,
+    /// The adjoints of numbers that are the same in all rows, by output.
+    sums: Vec<f64>,
+    /// The adjoints of others.
+    rows: Vec<RowSums>,
+}
+
+/// Adjoints of some rows of an output.
+#[derive(Clone, Debug)]
+struct RowSums {
+    output: usize,
+    first: usize,
+    sums: Vec<f64>,
+}
+
+impl Chunk {
+    /// The elements of plate `place` in parts; `outputs` gives the length of each output.
+    pub fn all(forest: &Forest, place: usize, terms: &[Term], outputs: &[usize]) -> Vec<Chunk> {
+        let own: Vec<usize> = (0..terms.len())
+            .filter(|t| terms[*t].place == place)
+            .collect();
+        let count = forest.plates[place].count;
+        let rows = |i: usize| -> usize {
+            let of = |t: &usize| terms[*t].rows(&(i..i + 1)).len();
+            own.iter().map(of).sum()
+        };
+        let mut chunks = Vec::new();
+        let (mut first, mut held) = (0, 0);
+        for i in 0..count {
+            held += rows(i);
+            if held >= ROWS || i + 1 == count {
+                chunks.push(Chunk::new(first..i + 1, &own, terms, outputs));
+                (first, held) = (i + 1, 0);
+            }
+        }
+        chunks
+    }
+
+    fn new(elements: Range<usize>, own: &[usize], terms: &[Term], outputs: &[usize]) -> Chunk {
+        let mut rows: Vec<RowSums> = Vec::new();
+        for term in own.iter().map(|t| &terms[*t]) {
+            let range = term.rows(&elements);
+            for output in term.outputs().filter(|k| outputs[*k] > 1) {
+                let known = |sums: &RowSums| sums.output == output && sums.first == range.start;
+                if !rows.iter().any(known) {
+                    rows.push(RowSums {
+                        output,
+                        first: range.start,
+                        sums: vec![0.0; range.len()],
+                    });
+                }
+            }
+        }
+        Chunk {
+            elements,
+            terms: own.to_vec(),
+            values: Vec::new(),
+            shares: Vec::new(),
+            integrals: Vec::new(),
+            means: vec![0.0; own.len()],
+            curvature: Vec::new(),
+            sums: vec![0.0; outputs.len()],
+            rows,
+        }
+    }
+
+    /// Adds the adjoints of rows from `first` on, times others, to those of a source.
+    fn sow(&mut self, source: &Source, first: usize, adjoints: &[f64], column: Lanes<'_, f64>) {
+        let Source::Output(k) = source else { return };
+        let lanes = adjoints;
+        let one = |sums: &&mut RowSums| {
+            sums.output == *k && (sums.first..sums.first + sums.sums.len()).contains(&first)
+        };
+        match self.rows.iter_mut().find(one) {
+            None => self.sums[*k] += simd::run(Total { lanes, column }),
+            Some(rows) => {
+                let sums = &mut rows.sums[first - rows.first..];
+                for (j, (sum, adjoint)) in sums.iter_mut().zip(adjoints).enumerate() {
+                    *sum += adjoint * column.at(j);
+                }
+            }
+        }
+    }
+}
+
+impl Rows<'_> {
+    /// Runs over all parts of a plate.
+    fn each(&mut self, p: usize, work: impl Fn(&Rows<'_>, &mut Chunk, &mut Buffers) + Sync) {
+        let mut chunks = std::mem::take(&mut self.chunks[p]);
+        let own: &Rows<'_> = self;
+        let run = |chunk: &mut Chunk| {
+            let pool = || own.pool.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut buffers = pool().pop().unwrap_or_default();
+            work(own, chunk, &mut buffers);
+            pool().push(buffers);
+        };
+        if chunks.len() > 1 && rayon::current_num_threads() > 1 {
+            chunks.par_iter_mut().for_each(run);
+        } else {
+            chunks.iter_mut().for_each(run);
+        }
+        self.chunks[p] = chunks;
+    }
+
+    /// Adds the terms' sums over each element.
+    pub fn values(&mut self, z: &[f64], values: &mut [Vec<f64>]) {
+        for (p, values) in values.iter_mut().enumerate() {
+            self.each(p, |rows, chunk, buffers| {
+                rows.fill(p, chunk, buffers, &[z], Want::Values);
+            });
+            for chunk in &self.chunks[p] {
+                let own = &mut values[chunk.elements.clone()];
+                chunk.add_values(own);
+            }
+        }
+    }
+
+    /// The sum of all terms. Adds their sums over each element to `values`, if wanted, and the gradient in the locals; gives `add` for
+    /// each element of a plate the second derivatives in the coordinates of its chain, square.
+    pub fn curve(
+        &mut self,
+        z: &[f64],
+        mut values: Option<&mut [Vec<f64>]>,
+        slope: &mut [f64],
+        add: &mut dyn FnMut(usize, usize, &[f64]),
+    ) -> f64 {
+        let forest = self.forest;
+        let mut total = 0.0;
+        for p in 0..forest.plates.len() {
+            self.each(p, |rows, chunk, buffers| {
+                rows.fill(p, chunk, buffers, &[z], Want::Curvature);
+            });
+            let plate = &forest.plates[p];
+            let width = plate.chain_width(forest);
+            let mut block = vec![0.0; width * width];
+            for chunk in &self.chunks[p] {
+                total += chunk.values.iter().sum::<f64>();
+                if let Some(values) = &mut values {
+                    chunk.add_values(&mut values[p][chunk.elements.clone()]);
+                }
+                let count = chunk.elements.len();
+                let at = |q: usize, i: usize| chunk.curvature[q * count + i];
+                for (own, i) in chunk.elements.clone().enumerate() {
+                    for (c, place) in forest.chain(p, i).enumerate() {
+                        slope[place] += at(c, own);
+                        for d in c..width {
+                            let second = at(width + c * width + d, own);
+                            block[c * width + d] = second;
+                            block[d * width + c] = second;
+                        }
+                    }
+                    add(p, i, &block);
+                }
+            }
+        }
+        total
+    }
+
+    /// Sums the terms of a plate up over points: see [`Spread`]. Adds the mean of each term to `means`, by its place in the density.
+    pub fn spread(&mut self, p: usize, spread: &mut Spread<'_>, means: &mut [f64]) {
+        let points: SmallVec<[&[f64]; 8]> = spread.points.iter().map(Vec::as_slice).collect();
+        let total = self.forest.plates[p].count;
+        let (shares, raise, derivatives) = (&*spread.shares, spread.raise, spread.derivatives);
+        self.each(p, |rows, chunk, buffers| {
+            let own = chunk.elements.clone();
+            let want = if derivatives {
+                Want::Slopes
+            } else {
+                Want::Values
+            };
+            rows.fill(p, chunk, buffers, &points, want);
+            chunk.shares.clear();
+            for shares in shares.chunks_exact(total) {
+                chunk.shares.extend_from_slice(&shares[own.clone()]);
+            }
+            if let Some(raise) = raise {
+                chunk.find_shares(raise);
+            }
+            chunk.weigh(points.len());
+            if derivatives {
+                rows.sow(p, chunk, buffers, &points);
+            }
+        });
+        for chunk in &mut self.chunks[p] {
+            let own = chunk.elements.clone();
+            if raise.is_some() {
+                let parts = chunk.shares.chunks_exact(own.len());
+                for (shares, part) in spread.shares.chunks_exact_mut(total).zip(parts) {
+                    shares[own.clone()].copy_from_slice(part);
+                }
+                spread.integrals[own].copy_from_slice(&chunk.integrals);
+            }
+            for (t, mean) in chunk.terms.iter().zip(&chunk.means) {
+                means[self.terms[*t].term] += mean;
+            }
+            if derivatives {
+                for (k, (seed, sum)) in self.seeds.iter_mut().zip(&mut chunk.sums).enumerate() {
+                    if self.outputs[k].len() == 1 {
+                        seed[0] += std::mem::take(sum);
+                    }
+                }
+                for rows in &mut chunk.rows {
+                    let seeds = &mut self.seeds[rows.output][rows.first..];
+                    for (seed, sum) in seeds.iter_mut().zip(&mut rows.sums) {
+                        *seed += std::mem::take(sum);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Works out the values of a part's terms at each point, with what else is wanted.
+    fn fill(
+        &self,
+        p: usize,
+        chunk: &mut Chunk,
+        buffers: &mut Buffers,
+        points: &[&[f64]],
+        want: Want,
+    ) {
+        let (elements, count) = (chunk.elements.clone(), chunk.elements.len());
+        let width = self.forest.plates[p].chain_width(self.forest);
+        let each = points.len() * count;
+        chunk.values.clear();
+        for t in &chunk.terms {
+            match self.terms[*t].apart.as_slice() {
+                [] => chunk.values.resize(chunk.values.len() + each, 0.0),
+                apart => {
+                    for _ in points {
+                        chunk.values.extend_from_slice(&apart[elements.clone()]);
+                    }
+                }
+            }
+        }
+        if want == Want::Curvature {
+            chunk.curvature.clear();
+            chunk.curvature.resize((width + width * width) * count, 0.0);
+        }
+        let mut kept = 0;
+        let mut kept_partials = 0;
+        for (t, values) in chunk.terms.iter().zip(chunk.values.chunks_exact_mut(each)) {
+            let term = &self.terms[*t];
+            let products = term.pass.is_some_and(|pass| pass.products);
+            if products {
+                buffers.products.clear();
+                buffers.products.resize(each, 1.0);
+            }
+            let rows = term.rows(&elements);
+            let mut at = elements.start;
+            for first in rows.clone().step_by(MOST_LANES) {
+                let n = (rows.end - first).min(MOST_LANES);
+                term.pieces(first, n, &mut at, &mut buffers.pieces);
+                let mut pieces = std::mem::take(&mut buffers.pieces);
+                let lies = term.elements(first, &pieces);
+                let atoms = self.atoms(p, term, first);
+                self.base(term, first, n, &mut buffers.base);
+                term.copy_args(&self.outputs, first, n, &mut buffers.args);
+                for (k, z) in points.iter().enumerate() {
+                    simd::run(Predict {
+                        n,
+                        base: &buffers.base,
+                        atoms: &atoms,
+                        elements: lies,
+                        z,
+                        eta: &mut buffers.eta,
+                    });
+                    term.density(&self.outputs, n, want, buffers);
+                    let factors = products.then_some(&buffers.product);
+                    let held = match factors {
+                        Some(_) => &mut buffers.products[k * count..(k + 1) * count],
+                        None => &mut [],
+                    };
+                    simd::run(AddValues {
+                        n,
+                        add: &buffers.add,
+                        product: factors,
+                        elements: lies,
+                        from: elements.start,
+                        sums: &mut values[k * count..(k + 1) * count],
+                        products: held,
+                    });
+                    match want {
+                        Want::Values => {}
+                        Want::Slopes => {
+                            keep(&mut buffers.slopes, &mut kept, &buffers.slope);
+                            for j in term.given() {
+                                let partial = &buffers.shared[j];
+                                keep(&mut buffers.partials, &mut kept_partials, partial);
+                            }
+                        }
+                        Want::Curvature => simd::run(AddCurvature {
+                            n,
+                            slope: &buffers.slope,
+                            second: &buffers.second,
+                            atoms: &atoms,
+                            chain: width,
+                            elements: lies,
+                            from: elements.start,
+                            count,
+                            sums: &mut chunk.curvature,
+                            memory: &mut buffers.memory,
+                        }),
+                    }
+                }
+                pieces.clear();
+                buffers.pieces = pieces;
+            }
+            if products {
+                for (value, product) in values.iter_mut().zip(&buffers.products) {
+                    *value -= product.ln();
+                }
+            }
+        }
+    }
+
+    /// Takes what [`Rows::fill`] has kept, times the shares of the points, to the adjoints of what the terms read.
+    fn sow(&self, p: usize, chunk: &mut Chunk, buffers: &mut Buffers, points: &[&[f64]]) {
+        let (elements, count) = (chunk.elements.clone(), chunk.elements.len());
+        let (mut kept, mut kept_partials) = (0, 0);
+        for t in chunk.terms.clone() {
+            let term = &self.terms[t];
+            let varies = |source: &Source| matches!(source, Source::Output(_));
+            let by_offset = term.offset.iter().any(|(a, b)| varies(a) || varies(b));
+            let given = term.given().count();
+            let rows = term.rows(&elements);
+            let mut at = elements.start;
+            for first in rows.clone().step_by(MOST_LANES) {
+                let n = (rows.end - first).min(MOST_LANES);
+                term.pieces(first, n, &mut at, &mut buffers.pieces);
+                let lies = term.elements(first, &buffers.pieces);
+                let slopes: SmallVec<[&LaneArray<f64>; 8]> =
+                    buffers.slopes[kept..][..points.len()].iter().collect();
+                kept += points.len();
+                let mix = Mix {
+                    n,
+                    slopes: &slopes,
+                    weights: &chunk.shares,
+                    from: elements.start,
+                    count,
+                    elements: lies,
+                    out: &mut buffers.memory,
+                };
+                if by_offset {
+                    simd::run(mix);
+                    for (factor, column) in &term.offset {
+                        let memory = &buffers.memory[..n];
+                        chunk.sow(factor, first, memory, column.lanes(&self.outputs, first));
+                        chunk.sow(column, first, memory, factor.lanes(&self.outputs, first));
+                    }
+                }
+                for (atom, seen) in term.atoms.iter().zip(self.atoms(p, term, first)) {
+                    if !varies(&atom.coefficient) {
+                        continue;
+                    }
+                    buffers.weights.clear();
+                    for (z, shares) in points.iter().zip(chunk.shares.chunks_exact(count)) {
+                        let local = shares.iter().enumerate();
+                        let local = local.map(|(i, share)| share * z[seen.at(elements.start + i)]);
+                        buffers.weights.extend(local);
+                    }
+                    simd::run(Mix {
+                        n,
+                        slopes: &slopes,
+                        weights: &buffers.weights,
+                        from: elements.start,
+                        count,
+                        elements: lies,
+                        out: &mut buffers.memory,
+                    });
+                    let one = Lanes::Same(1.0);
+                    chunk.sow(&atom.coefficient, first, &buffers.memory[..n], one);
+                }
+                for (g, j) in term.given().enumerate() {
+                    let partials: SmallVec<[&LaneArray<f64>; 8]> = (0..points.len())
+                        .map(|k| &buffers.partials[kept_partials + k * given + g])
+                        .collect();
+                    simd::run(Mix {
+                        n,
+                        slopes: &partials,
+                        weights: &chunk.shares,
+                        from: elements.start,
+                        count,
+                        elements: lies,
+                        out: &mut buffers.memory,
+                    });
+                    if let Some(source) = &term.args[j] {
+                        chunk.sow(source, first, &buffers.memory[..n], Lanes::Same(1.0));
+                    }
+                }
+                kept_partials += points.len() * given;
+            }
+        }
+    }
+
+    /// The locals that rows from `first` on see.
+    fn atoms<'s>(&'s self, p: usize, term: &'s Term, first: usize) -> SmallVec<[Seen<'s>; 8]> {
+        let above = &self.forest.plates[p].above;
+        (term.atoms.iter())
+            .map(|atom| Seen {
+                coefficient: atom.coefficient.lanes(&self.outputs, first),
+                first: atom.first,
+                of: match atom.of {
+                    Of::Own => Whose::Own,
+                    Of::Single => Whose::Single,
+                    Of::Above(a) => Whose::Above(&above[a].element),
+                },
+                chain: atom.chain,
+            })
+            .collect()
+    }
+
+    /// Writes what the predictors of rows have beside locals.
+    fn base(&self, term: &Term, first: usize, n: usize, out: &mut LaneArray<f64>) {
+        let parts: SmallVec<[(f64, Lanes<'_, f64>); 8]> = (term.offset.iter())
+            .map(|(factor, column)| {
+                let column = column.lanes(&self.outputs, first);
+                (factor.same(&self.outputs).unwrap_or(1.0), column)
+            })
+            .collect();
+        let out = &mut out[..n];
+        simd::run(Base { parts: &parts, out });
+    }
+}
+
+/// Copies lanes to place `at`, and counts them.
+fn keep(memory: &mut Vec<LaneArray<f64>>, at: &mut usize, lanes: &LaneArray<f64>) {
+    match memory.get_mut(*at) {
+        Some(place) => *place = *lanes,
+        None => memory.push(*lanes),
+    }
+    *at += 1;
+}
+
+impl Chunk {
+    /// Adds the values of all terms at one point.
+    fn add_values(&self, sums: &mut [f64]) {
+        for values in self.values.chunks_exact(self.elements.len()) {
+            for (sum, value) in sums.iter_mut().zip(values) {
+                *sum += value;
+            }
+        }
+    }
+
+    /// From the shares, which hold what other terms add to the logarithm of the integrand, to the shares of the points and the log integrals.
+    fn find_shares(&mut self, raise: &[f64]) {
+        let (count, points) = (self.elements.len(), raise.len());
+        for values in self.values.chunks_exact(points * count) {
+            for (share, value) in self.shares.iter_mut().zip(values) {
+                *share += value;
+            }
+        }
+        self.integrals.clear();
+        for i in 0..count {
+            let raised = |k: usize| self.shares[k * count + i] + raise[k];
+            let most = (0..points).map(raised).fold(f64::NEG_INFINITY, f64::max);
+            let sum: f64 = (0..points).map(|k| (raised(k) - most).exp()).sum();
+            self.integrals.push(most + sum.ln());
+            for (k, raise) in raise.iter().enumerate() {
+                let share = &mut self.shares[k * count + i];
+                *share = (*share + raise - most).exp() / sum;
+            }
+        }
+    }
+
+    /// The mean of each term over the points.
+    fn weigh(&mut self, points: usize) {
+        let each = points * self.elements.len();
+        for (mean, values) in self.means.iter_mut().zip(self.values.chunks_exact(each)) {
+            *mean = values.iter().zip(&self.shares).map(|(v, s)| v * s).sum();
+        }
+    }
+}
+
+/// Memory of passes that no thread is using.
+pub(super) type Pool = Mutex<Vec<Buffers>>;
