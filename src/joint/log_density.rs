@@ -16,7 +16,7 @@ use crate::typed::GuideRule;
 use std::fmt::Debug;
 
 /// A log density over unconstrained coordinates, as a sum of terms.
-pub trait LogDensity: Debug {
+pub trait LogDensity: Debug + Sync {
     /// The latent variables' places among the coordinates; they cover them, in this order.
     fn sites(&self) -> &[Site];
 
