@@ -51,6 +51,11 @@ pub trait LogDensity: Debug + Sync {
         None
     }
 
+    /// About how many elements one look at all terms visits.
+    fn visits(&self) -> usize {
+        self.dim()
+    }
+
     /// The number of coordinates.
     fn dim(&self) -> usize {
         self.sites().iter().map(|s| s.width * s.len).sum()
@@ -100,6 +105,16 @@ impl LogDensity for Joint {
 
     fn guide_rules(&self) -> &[GuideRule] {
         self.model.typed().guide()
+    }
+
+    fn visits(&self) -> usize {
+        let len = |t: &Term| {
+            self.model
+                .plates()
+                .get(t.plate.index())
+                .map_or(1, |p| p.len())
+        };
+        self.terms.iter().map(len).sum::<usize>().max(self.dim())
     }
 
     fn element(&self, plate: PlateId, element: usize) -> String {

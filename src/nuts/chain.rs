@@ -79,11 +79,12 @@ impl CpuLogpFunc for Density<'_> {
     }
 }
 
-/// Runs a chain; `watch` is told of every iteration, and whether it diverged after warm-up. The error is the last place that was tried in
+/// Runs the chain of this number; `watch` is told of every iteration, and whether it diverged after warm-up. The error is the last place that was tried in
 /// vain to start from.
 pub(super) fn run(
     space: &dyn Space,
     settings: &Settings<'_>,
+    number: usize,
     rng: &mut Rng,
     watch: &dyn Fn(bool) -> bool,
 ) -> Result<Chain, Vec<f64>> {
@@ -104,7 +105,7 @@ pub(super) fn run(
         ..LowRankNutsSettings::default()
     };
     options.adapt_options.step_size_settings.target_accept = settings.accept;
-    let start = start(space, &mut *own, rng)?;
+    let start = start(space, number, &mut *own, rng)?;
     let density = Density {
         walk: space.open(),
         dim,
@@ -130,7 +131,8 @@ pub(super) fn run(
             out.deepest += usize::from(stats.maxdepth_reached);
             out.step = progress.step_size;
         }
-        if !watch(diverged) {
+        let spent = settings.budget.is_some_and(|most| out.gradients >= most);
+        if !watch(diverged) || spent {
             break;
         }
     }
@@ -138,11 +140,16 @@ pub(super) fn run(
 }
 
 /// A place with a finite density and gradient.
-fn start(space: &dyn Space, walk: &mut dyn Walk, rng: &mut Rng) -> Result<Vec<f64>, Vec<f64>> {
+fn start(
+    space: &dyn Space,
+    number: usize,
+    walk: &mut dyn Walk,
+    rng: &mut Rng,
+) -> Result<Vec<f64>, Vec<f64>> {
     let mut gradient = vec![0.0; space.dim()];
     let mut last = Vec::new();
     for _ in 0..TRIES {
-        last = space.start(rng);
+        last = space.start(number, rng);
         let value = walk.gradient(&last, &mut gradient);
         if value.is_finite() && gradient.iter().all(|g| g.is_finite()) {
             return Ok(last);

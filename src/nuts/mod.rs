@@ -14,10 +14,12 @@ mod tests;
 use crate::num::rng::Rng;
 use crate::num::rng::stream;
 use rand::RngExt;
+use rayon::iter::IndexedParallelIterator;
 use rayon::iter::IntoParallelIterator;
 use rayon::iter::ParallelIterator;
 pub use space::Given;
 pub use space::Globals;
+pub use space::Started;
 pub use space::Whole;
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::AtomicUsize;
@@ -34,6 +36,8 @@ pub struct Settings<'a> {
     pub draws: usize,
     /// The mean acceptance that the step size is tuned to.
     pub accept: f64,
+    /// The gradients that one chain may take in all; it ends early when they are spent.
+    pub budget: Option<usize>,
     /// The seed of every chain's stream.
     pub seed: u64,
     /// Called now and then, from any thread; returns whether to go on.
@@ -62,8 +66,8 @@ pub trait Space: Sync {
     /// What one chain needs to move.
     fn open(&self) -> Box<dyn Walk + '_>;
 
-    /// A place to start from.
-    fn start(&self, rng: &mut Rng) -> Vec<f64>;
+    /// A place for this chain to start from; another one at each call.
+    fn start(&self, chain: usize, rng: &mut Rng) -> Vec<f64>;
 }
 
 /// The memory and the means of one chain.
@@ -108,6 +112,8 @@ pub enum Ending {
     Done,
     /// The caller asked to stop.
     Interrupted,
+    /// A chain spent its gradients.
+    Spent,
     /// A chain found no place with a finite density to start from; the last that was tried.
     NoStart(Vec<f64>),
 }
@@ -172,7 +178,8 @@ pub fn sample(space: &dyn Space, settings: &Settings<'_>) -> Chains {
     let seeds: Vec<u64> = (0..settings.chains).map(|_| seeds.random()).collect();
     let found: Vec<Result<Chain, Vec<f64>>> = seeds
         .into_par_iter()
-        .map(|seed| chain::run(space, settings, &mut stream(seed), &watch))
+        .enumerate()
+        .map(|(number, seed)| chain::run(space, settings, number, &mut stream(seed), &watch))
         .collect();
     let mut chains = Vec::with_capacity(found.len());
     let mut ending = Ending::Done;
@@ -182,8 +189,12 @@ pub fn sample(space: &dyn Space, settings: &Settings<'_>) -> Chains {
             Err(last) => ending = Ending::NoStart(last),
         }
     }
-    if ending == Ending::Done && stop.load(Ordering::Relaxed) {
-        ending = Ending::Interrupted;
+    let whole = |c: &Chain| c.draws.len() == settings.draws;
+    if ending == Ending::Done && !chains.iter().all(whole) {
+        ending = match stop.load(Ordering::Relaxed) {
+            true => Ending::Interrupted,
+            false => Ending::Spent,
+        };
         let shortest = chains.iter().map(|c| c.draws.len()).min().unwrap_or(0);
         for chain in &mut chains {
             chain.draws.truncate(shortest);

@@ -15,6 +15,8 @@ use rand_distr::StandardNormal;
 
 /// Dispersed starts lie this far around the suggested one in each unconstrained coordinate, at most.
 const REACH: f64 = 2.0;
+/// Starts at a place that is known lie this near to it, at most.
+const NEAR: f64 = 0.01;
 
 /// All unconstrained coordinates of a density.
 #[derive(Clone, Copy, Debug)]
@@ -32,7 +34,7 @@ impl<D: LogDensity + Sync + ?Sized> Space for Whole<'_, D> {
         Box::new(WholeWalk(self.0.evaluator(&all)))
     }
 
-    fn start(&self, rng: &mut Rng) -> Vec<f64> {
+    fn start(&self, _: usize, rng: &mut Rng) -> Vec<f64> {
         let sites = self.0.sites().iter();
         let suggested = sites.flat_map(|s| s.start.iter().copied());
         dispersed(suggested, rng)
@@ -91,13 +93,53 @@ impl<'a, D: LogDensity + Sync + ?Sized> Globals<'a, D> {
     }
 }
 
-/// `mean + L x`.
-fn placed(given: &Given, x: &[f64]) -> Vec<f64> {
-    let n = x.len();
-    let row = |i: usize| given.scale[i * n..=i * n + i].iter().zip(x);
-    (0..n)
-        .map(|i| given.mean[i] + row(i).map(|(s, x)| s * x).sum::<f64>())
-        .collect()
+impl Given {
+    /// θ = μ + L x.
+    fn placed(&self, x: &[f64]) -> Vec<f64> {
+        let n = x.len();
+        let row = |i: usize| self.scale[i * n..=i * n + i].iter().zip(x);
+        (0..n)
+            .map(|i| self.mean[i] + row(i).map(|(s, x)| s * x).sum::<f64>())
+            .collect()
+    }
+
+    /// x = L⁻¹ (θ − μ), forward.
+    pub fn units(&self, theta: &[f64]) -> Vec<f64> {
+        let n = theta.len();
+        let mut x: Vec<f64> = Vec::with_capacity(n);
+        for i in 0..n {
+            let row = &self.scale[i * n..=i * n + i];
+            let known: f64 = row.iter().zip(&x).map(|(s, x)| s * x).sum();
+            x.push((theta[i] - self.mean[i] - known) / row[i]);
+        }
+        x
+    }
+}
+
+/// A space whose chains start in turn from places that are known to matter: from every mode that was found, so that chains which do not get
+/// from one to the other are seen to disagree.
+pub struct Started<'a> {
+    /// The space.
+    pub space: &'a dyn Space,
+    /// The places, in the coordinates that chains move in; at least one.
+    pub places: Vec<Vec<f64>>,
+}
+
+impl Space for Started<'_> {
+    fn dim(&self) -> usize {
+        self.space.dim()
+    }
+
+    fn open(&self) -> Box<dyn Walk + '_> {
+        self.space.open()
+    }
+
+    fn start(&self, chain: usize, rng: &mut Rng) -> Vec<f64> {
+        let place = self.places[chain % self.places.len()].iter();
+        place
+            .map(|x| x + NEAR * rng.random_range(-1.0..1.0))
+            .collect()
+    }
 }
 
 struct GlobalsWalk<'a> {
@@ -128,7 +170,7 @@ impl<D: LogDensity + Sync + ?Sized> Space for Globals<'_, D> {
         })
     }
 
-    fn start(&self, rng: &mut Rng) -> Vec<f64> {
+    fn start(&self, _: usize, rng: &mut Rng) -> Vec<f64> {
         if self.given.starts {
             return (0..self.dim())
                 .map(|_| StandardNormal.sample(rng))
@@ -136,21 +178,13 @@ impl<D: LogDensity + Sync + ?Sized> Space for Globals<'_, D> {
         }
         let start = self.marginal().start();
         let theta = dispersed(start.into_iter(), rng);
-        // x = L⁻¹ (θ − μ), forward.
-        let n = theta.len();
-        let mut x: Vec<f64> = Vec::with_capacity(n);
-        for i in 0..n {
-            let row = &self.given.scale[i * n..=i * n + i];
-            let known: f64 = row.iter().zip(&x).map(|(s, x)| s * x).sum();
-            x.push((theta[i] - self.given.mean[i] - known) / row[i]);
-        }
-        x
+        self.given.units(&theta)
     }
 }
 
 impl Walk for GlobalsWalk<'_> {
     fn gradient(&mut self, x: &[f64], gradient: &mut [f64]) -> f64 {
-        let theta = placed(self.given, x);
+        let theta = self.given.placed(x);
         let value = self.marginal.gradient(&theta, self.order, &mut self.slope);
         let n = x.len();
         for (j, g) in gradient.iter_mut().enumerate() {
@@ -162,7 +196,7 @@ impl Walk for GlobalsWalk<'_> {
     }
 
     fn complete(&mut self, x: &[f64], rng: &mut Rng) -> Vec<f64> {
-        let theta = placed(self.given, x);
+        let theta = self.given.placed(x);
         let (_, locals) = self.marginal.value_with(&theta);
         let mut z: Vec<f64> = (0..self.marginal.point().len())
             .map(|_| StandardNormal.sample(rng))

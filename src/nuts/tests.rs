@@ -124,6 +124,7 @@ fn settings(progress: &(dyn Fn(&Progress) -> bool + Sync)) -> Settings<'_> {
         warmup: 500,
         draws: 500,
         accept: 0.8,
+        budget: None,
         seed: 3,
         progress,
     }
@@ -190,6 +191,22 @@ fn a_request_to_stop_is_heeded() {
     assert!(chains.len() < 2000);
 }
 
+#[test]
+fn a_chain_ends_when_its_gradients_are_spent() {
+    let toy = correlated();
+    let with = |budget| Settings {
+        budget: Some(budget),
+        ..settings(&|_| true)
+    };
+    let chains = sample(&Whole(&toy), &with(1800));
+    assert_eq!(chains.ending, Ending::Spent);
+    let lengths: Vec<usize> = chains.chains.iter().map(|c| c.draws.len()).collect();
+    assert!(
+        lengths.iter().all(|n| *n == lengths[0] && *n < 500),
+        "{lengths:?}"
+    );
+}
+
 /// No density anywhere.
 struct Nowhere;
 
@@ -202,7 +219,7 @@ impl Space for Nowhere {
         Box::new(Nowhere)
     }
 
-    fn start(&self, _: &mut Rng) -> Vec<f64> {
+    fn start(&self, _: usize, _: &mut Rng) -> Vec<f64> {
         vec![0.5]
     }
 }
