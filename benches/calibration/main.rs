@@ -65,6 +65,8 @@ fn say(line: &str) {
 struct Fitted {
     joint: Joint,
     found: Diagnostics,
+    /// The variables that are integrated out, which the draws of the globals alone do not hold.
+    integrated: Vec<String>,
 }
 
 fn fitted(text: &str, csv: &str, seed: u64) -> Fitted {
@@ -90,15 +92,31 @@ fn fitted(text: &str, csv: &str, seed: u64) -> Fitted {
         progress: &|_| true,
     };
     let found = diagnostics::resort(&elbo, &fit, &found, resort).unwrap_or(found);
-    Fitted { joint, found }
+    let integrated = guide.integrated().map_or(Vec::new(), |i| {
+        let sites = joint.sites().iter().enumerate();
+        let held = sites.filter(|(k, _)| i.forest.holds(*k));
+        held.map(|(_, site)| site.name.clone()).collect()
+    });
+    Fitted {
+        found,
+        integrated,
+        joint,
+    }
 }
 
 impl Fitted {
     /// Draws of a number on the natural scale, with their weights.
     fn draws(&self, name: &str) -> Vec<(f64, f64)> {
-        let drawn = report::draws(&self.joint, &self.found, &[name.to_owned()]);
+        let mut found = self.found.clone();
+        // As the summary does it: many draws of the globals alone for what depends on them alone.
+        if !found.globals.is_empty() && !self.integrated.iter().any(|n| n == name) {
+            let even = -(found.globals.len() as f64).ln();
+            found.log_weights = vec![even; found.globals.len()];
+            found.draws = std::mem::take(&mut found.globals);
+        }
+        let drawn = report::draws(&self.joint, &found, &[name.to_owned()]);
         let (_, column) = drawn.into_iter().next().expect("a parameter of the model");
-        let weights = self.found.log_weights.iter().map(|w| w.exp());
+        let weights = found.log_weights.iter().map(|w| w.exp());
         column.into_iter().zip(weights).collect()
     }
 }
