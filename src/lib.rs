@@ -16,6 +16,7 @@ pub mod joint;
 pub mod marginal;
 pub mod model;
 pub mod num;
+pub mod nuts;
 pub mod problem;
 pub mod report;
 pub mod shape;

@@ -116,6 +116,73 @@ fn a_fit_prints_its_result_and_writes_its_folder() {
     assert_eq!(folder.read("model.fit/model.hvi"), model);
 }
 
+/// The short run of `hvic sample` on the eight schools.
+fn sample_schools(folder: &Folder, more: &[&str]) -> Output {
+    let (model, data) = (example(SCHOOLS, "model.hvi"), example(SCHOOLS, "data.csv"));
+    let mut args = vec!["sample", &model, &data, "--warmup", "300", "--draws", "200"];
+    args.extend(more);
+    folder.hvic(&args)
+}
+
+#[test]
+fn a_sample_prints_its_convergence_and_writes_its_draws() {
+    let folder = Folder::new("sample");
+    let output = sample_schools(&folder, &["--marginal", "--out", "x"]);
+    exits(&output, 0);
+    let text = out(&output);
+    assert!(text.contains("ess_tail  r_hat"), "{text}");
+    assert!(
+        text.contains("NUTS: 4 chains of 200 draws after 300 of warm-up"),
+        "{text}"
+    );
+    let draws = folder.read("x/draws.csv");
+    assert_eq!(draws.lines().count(), 1 + 4 * 200);
+    let heading = draws.lines().next().expect("a heading");
+    assert!(heading.starts_with("chain,draw,mu,tau,"), "{heading}");
+    assert!(
+        heading.contains("[school="),
+        "group effects are drawn too: {heading}"
+    );
+    // What is stored prints as it did.
+    let again = folder.hvic(&["summary", "x"]);
+    exits(&again, 0);
+    assert!(text.ends_with(&out(&again)), "{}", out(&again));
+}
+
+#[test]
+fn samples_do_not_depend_on_the_number_of_threads() {
+    let folder = Folder::new("sample_threads");
+    for space in [&["--json"][..], &["--json", "--marginal"]] {
+        let with = |threads: &str, seed: &str| {
+            let more = [space, &["-j", threads, "--seed", seed]].concat();
+            lasting(&out(&sample_schools(&folder, &more)))
+        };
+        let one = with("1", "4");
+        assert_eq!(one, with("2", "4"));
+        assert_ne!(one["parameters"], with("1", "5")["parameters"]);
+        assert_eq!(one["sampler"]["chains"], 4);
+    }
+}
+
+#[test]
+fn a_fit_is_held_against_nuts() {
+    let folder = Folder::new("against");
+    let output = folder.fit_schools(&["--against", "nuts", "--json"]);
+    exits(&output, 0);
+    let json: Value = serde_json::from_str(&out(&output)).expect("JSON");
+    let both = json["against"]["parameters"].as_array().expect("numbers");
+    assert_eq!(
+        both.len(),
+        json["parameters"].as_array().map_or(0, Vec::len)
+    );
+    for number in both {
+        let z = number["z"].as_f64().expect("a difference");
+        assert!(z.abs() < 0.3, "{number}");
+    }
+    let text = json["against"]["text"].as_str().expect("a judgement");
+    assert!(text.contains("agree"), "{text}");
+}
+
 #[test]
 fn a_stored_fit_prints_as_when_it_was_made() {
     let folder = Folder::new("summary");

@@ -1,6 +1,7 @@
 //! The check of a guide that integrates the locals out: importance weights over the globals alone, and the error of the quadrature.
 
 use super::Diagnostics;
+use super::Reason;
 use super::Trust;
 use super::psis;
 use super::verdict;
@@ -34,10 +35,13 @@ const SUMMARY: (usize, usize) = (1000, 8_000_000);
 /// Draws of the globals alone, for what depends on them alone.
 const GLOBALS: usize = 4000;
 /// A guide whose log weights have no larger standard deviation is right whatever their tail looks like.
-const FLAT: f64 = 0.2;
+pub(super) const FLAT: f64 = 0.2;
 
-/// A change of one element's log integral under the finer rule, in nats, above which quadrature is not vouched for.
-const ROUGH: f64 = 0.1;
+/// A change of one element's log integral under the finer rule at the guide's mean, and of all together where draws of the guide lie
+/// beyond what its gradient at the mean says, in nats, above which quadrature is not vouched for.
+const ROUGH: (f64, f64) = (0.1, 0.25);
+/// The draws at which that is looked at, and how much farther from the mean.
+const LOOKS: (usize, f64) = (6, 1.5);
 
 /// Assesses a fit.
 ///
@@ -81,15 +85,17 @@ pub(super) fn assess<D: LogDensity>(
             }
         }
     }
-    let (trust, text) = verdict::marginal(&evidence, flat, spread, &check.words());
+    let judged = verdict::marginal(&evidence, flat, spread, check.words());
+    let (trust, reason, text) = super::doubted(elbo.joint, fit, &q.mean, judged);
     // The draws are weighed by the low rule: they cannot see where that is rough.
-    let rough = check
-        .worst
-        .first()
-        .is_some_and(|(_, change)| change.is_nan() || change.abs() > ROUGH);
-    let trust = match trust {
-        Trust::Yes if rough => Trust::Caution,
-        Trust::Yes | Trust::Caution | Trust::No => trust,
+    let rough = check.roughness(&own.points);
+    let (trust, reason, text) = match (trust, &rough) {
+        (Trust::Yes | Trust::Caution, Some(rough)) => (
+            Trust::Caution,
+            Reason::RoughIntegrals,
+            format!("{text}; {rough}"),
+        ),
+        (Trust::Yes | Trust::Caution | Trust::No, _) => (trust, reason, text),
     };
     let (k_hat, efficiency) = (evidence.k_hat, evidence.efficiency);
     // Weights that are worth nothing leave the guide's own draws.
@@ -107,9 +113,12 @@ pub(super) fn assess<D: LogDensity>(
         efficiency,
         text,
         trust,
+        reason,
+        rough: rough.is_some(),
         draws,
         log_weights,
         globals,
+        sampled: None,
     }
 }
 
@@ -144,8 +153,11 @@ struct Check<'a> {
     scale: Vec<f64>,
     /// What the finer rule adds to the slope of the values at the mean.
     defect: Vec<f64>,
-    /// The elements whose integral the finer rule changes most: their names and the changes.
-    worst: Vec<(String, f64)>,
+    /// By how much the finer rule changes the log integral of each outermost element at the mean, the largest first: its plate in the
+    /// forest, its number, the change.
+    changes: Vec<(usize, usize, f64)>,
+    /// What an element of a plate of the forest is called.
+    name: Box<dyn Fn(usize, usize) -> String + 'a>,
 }
 
 impl<'a> Check<'a> {
@@ -167,23 +179,21 @@ impl<'a> Check<'a> {
         }
         marginal.recentre(&mean);
         let mut defect = vec![0.0; n];
-        let mut worst = Vec::new();
+        let mut changes = Vec::new();
         if integrated.integral == Integral::Quadrature {
             defect = marginal.defect(&mean, &scale);
-            let changes = marginal.changes(&mean);
-            let named = changes
-                .iter()
-                .take(3)
-                .map(|(p, i, change)| (elbo.joint.element(forest.plates[*p].plate, *i), *change));
-            worst = named.collect();
+            changes = marginal.changes(&mean);
         }
+        let density = elbo.joint;
+        let name = |p: usize, i| density.element(forest.plates[p].plate, i);
         Check {
             marginal,
             integrated,
             mean,
             scale,
             defect,
-            worst,
+            changes,
+            name: Box::new(name),
         }
     }
 
@@ -245,12 +255,8 @@ impl<'a> Check<'a> {
         }
         let proposal = self.guide();
         let place = |e: &[f64]| {
-            let mut z = self.marginal.point().to_vec();
-            let (theta, _) = proposal.draw(e);
-            for (g, theta) in self.integrated.forest.globals.iter().zip(theta) {
-                z[*g as usize] = theta;
-            }
-            z
+            let z = self.marginal.point();
+            self.marginal.with_globals(z, &proposal.draw(e).0)
         };
         let most = (SUMMARY.1 / self.marginal.point().len().max(1)).max(1);
         let noise = Noise::dense(n, GLOBALS.min(most), seed);
@@ -285,23 +291,52 @@ impl<'a> Check<'a> {
     }
 
     /// How the locals are integrated out, in words.
-    fn words(&self) -> String {
-        if self.integrated.forest.plates.is_empty() {
-            return String::new();
+    fn words(&self) -> &'static str {
+        match (
+            self.integrated.forest.plates.is_empty(),
+            self.integrated.integral,
+        ) {
+            (true, _) => "",
+            (false, Integral::Exact) => "group effects are integrated out exactly",
+            (false, Integral::Quadrature) => "group effects are integrated out by quadrature",
         }
-        match self.integrated.integral {
-            Integral::Exact => "the locals are integrated out exactly".to_owned(),
-            Integral::Quadrature => {
-                let mut text = "the locals are integrated out by quadrature".to_owned();
-                if let Some((name, change)) = self.worst.first() {
-                    text.push_str(&format!(
-                        ", off by at most {:.1e} nats ({name})",
-                        change.abs()
-                    ));
-                }
-                text
+    }
+
+    /// Whose integral is not accurate, in words; none where all are, at the mean and where draws of the guide lie.
+    fn roughness(&mut self, points: &[Vec<f64>]) -> Option<String> {
+        let finer = |change: f64| change.is_nan() || change.abs() > ROUGH.0;
+        let first = self.changes.first().copied()?;
+        if finer(first.2) {
+            return Some(format!(
+                "but not accurately: more nodes change the log integral of {} by {:.2} (up to {} is accurate)",
+                (self.name)(first.0, first.1),
+                first.2.abs(),
+                ROUGH.0
+            ));
+        }
+        let total = |changes: &[(usize, usize, f64)]| changes.iter().map(|c| c.2).sum::<f64>();
+        let here = total(&self.changes);
+        let mut worst = (0.0, first);
+        for point in points.iter().take(LOOKS.0) {
+            let steps = point.iter().zip(&self.mean);
+            let theta: Vec<f64> = steps.map(|(p, m)| m + LOOKS.1 * (p - m)).collect();
+            let changes = self.marginal.changes(&theta);
+            let change = (total(&changes) - here - self.correction(&theta)).abs();
+            // A point that has no density is none of the posterior's.
+            if change > worst.0
+                && let Some(first) = changes.first()
+            {
+                worst = (change, *first);
             }
         }
+        let (change, (plate, element, _)) = worst;
+        (change > ROUGH.1).then(|| {
+            format!(
+                "but not accurately for all likely values of the other unknowns: more nodes change the log density by {change:.2} (up to {} is accurate), most in {}",
+                ROUGH.1,
+                (self.name)(plate, element)
+            )
+        })
     }
 }
 

@@ -2,17 +2,27 @@
 
 mod marginal;
 pub mod psis;
+mod reason;
+mod sampled;
 #[cfg(test)]
 mod tests;
 mod verdict;
 
 use crate::elbo::Elbo;
+use crate::fit::Doubt;
 use crate::fit::Fit;
+use crate::fit::Outcome;
 use crate::guide::noise::Noise;
 use crate::joint::LogDensity;
 use crate::num::rng::Rng;
 use rand::RngExt;
+pub use reason::Reason;
+pub use sampled::Resort;
+pub use sampled::Sampled;
+pub use sampled::resort;
+pub use sampled::sample;
 use verdict::Evidence;
+use verdict::Verdict;
 
 /// What was found out about a fit.
 #[derive(Clone, Debug)]
@@ -26,6 +36,10 @@ pub struct Diagnostics {
     pub text: String,
     /// May one trust it?
     pub trust: Trust,
+    /// The same line in one word, for programs.
+    pub reason: Reason,
+    /// Whether local integrals are inaccurate.
+    pub rough: bool,
     /// Draws of the guide on the unconstrained scale, one after another, for the summary.
     pub draws: Vec<Vec<f64>>,
     /// The log of the weight that each draw has in the summary, normalised: smoothed importance weights where they mend the guide,
@@ -34,6 +48,8 @@ pub struct Diagnostics {
     /// Further draws, all with the same weight, for what depends on the globals alone, whose coordinates alone mean anything in them;
     /// empty where there are none and the draws above serve for all.
     pub globals: Vec<Vec<f64>>,
+    /// What is known of the draws where a sampler made them; they then stand chain after chain.
+    pub sampled: Option<Sampled>,
 }
 
 /// May one trust a fit?
@@ -82,7 +98,7 @@ pub fn assess<D: LogDensity>(elbo: &Elbo<'_, D>, fit: &Fit, rng: &mut Rng) -> Di
     }
     let smoothed = psis::smooth(&ratios);
     let evidence = Evidence::new(guide.pattern(), fit, &ratios, &smoothed);
-    let (trust, text) = evidence.verdict();
+    let (trust, reason, text) = doubted(elbo.joint, fit, &q.mean, evidence.verdict());
     let log_weights = if evidence.mends() {
         smoothed.log_weights
     } else {
@@ -93,8 +109,50 @@ pub fn assess<D: LogDensity>(elbo: &Elbo<'_, D>, fit: &Fit, rng: &mut Rng) -> Di
         efficiency: evidence.efficiency,
         text,
         trust,
+        reason,
+        rough: false,
         draws,
         log_weights,
         globals: Vec::new(),
+        sampled: None,
+    }
+}
+
+/// The verdict in the light of what the fit saw on its way; `mean` is that of the coordinates in which other modes are told.
+fn doubted<D: LogDensity + ?Sized>(
+    density: &D,
+    fit: &Fit,
+    mean: &[f64],
+    verdict: Verdict,
+) -> Verdict {
+    let farthest = |at: &[f64], from: &mut dyn Iterator<Item = f64>| {
+        let far = (at.iter().zip(from)).map(|(a, b)| (a - b).abs());
+        let farthest = far.enumerate().max_by(|a, b| a.1.total_cmp(&b.1));
+        farthest.map_or(0, |(i, _)| i)
+    };
+    match (&fit.doubt, &fit.outcome) {
+        (Some(Doubt::OtherMode(other)), Outcome::Converged) => {
+            let place = farthest(&other.at, &mut mean.iter().copied());
+            let which = if other.higher > 0.0 {
+                "a better"
+            } else {
+                "another"
+            };
+            let text = format!(
+                "the posterior has more than one mode: another start leads to {which} one, in which `{}` differs most, and the summary describes one of them alone",
+                sampled::name_of(density, place)
+            );
+            (Trust::No, Reason::OtherMode, text)
+        }
+        (Some(Doubt::NoMode(at)), Outcome::Converged | Outcome::Broken(_)) => {
+            let mut start = density.sites().iter().flat_map(|s| s.start.iter().copied());
+            let place = farthest(at, &mut start);
+            let text = format!(
+                "no mode of the posterior was found: its density goes on rising in `{}`, as when neither the data nor the prior hold it",
+                sampled::name_of(density, place)
+            );
+            (Trust::No, Reason::NoMode, text)
+        }
+        (Some(_), _) | (None, _) => verdict,
     }
 }

@@ -1,5 +1,6 @@
 //! From what was measured to one line in plain words.
 
+use super::Reason;
 use super::Trust;
 use super::psis::Smoothed;
 use crate::fit::Fit;
@@ -19,6 +20,9 @@ const FLAT: f64 = 0.95;
 /// What var(log w) / 2, about the divergence of the guide from the posterior in nats, may be for each coordinate
 /// before it says something about the guide and not only about the number of coordinates.
 const SMALL: f64 = 0.02;
+
+/// A verdict: whether to trust, why in one word, and why in plain words.
+pub(super) type Verdict = (Trust, Reason, String);
 
 /// What is known about a fit.
 pub(super) struct Evidence<'a> {
@@ -80,137 +84,152 @@ impl<'a> Evidence<'a> {
             && *self.outcome == Outcome::Converged
             && !self.is_good()
             && self.k_hat < self.reliable()
-            && self.draws * self.efficiency > ENOUGH
+            && self.worth() > ENOUGH
     }
 
     /// Whether the smoothed weights give a summary that can be vouched for.
     pub(super) fn is_reliable(&self) -> bool {
-        self.k_hat < GOOD && self.draws * self.efficiency > ENOUGH
+        self.k_hat < GOOD && self.worth() > ENOUGH
     }
 
     /// Whether they give one within limits.
     pub(super) fn is_usable(&self) -> bool {
-        self.k_hat < self.reliable() && self.draws * self.efficiency > 0.25 * ENOUGH
+        self.k_hat < self.reliable() && self.worth() > 0.25 * ENOUGH
     }
 
-    pub(super) fn verdict(&self) -> (Trust, String) {
+    /// The number of independent draws that the weighted ones are worth.
+    fn worth(&self) -> f64 {
+        self.draws * self.efficiency
+    }
+
+    pub(super) fn verdict(&self) -> Verdict {
         self.ending().unwrap_or_else(|| self.converged())
     }
 
     /// The verdict on a fit that did not end as it should, or has no spread.
-    fn ending(&self) -> Option<(Trust, String)> {
+    fn ending(&self) -> Option<Verdict> {
         Some(match self.outcome {
-            Outcome::Broken(trace) => (Trust::No, format!("the fit broke off, {trace}")),
+            Outcome::Broken(trace) => (
+                Trust::No,
+                Reason::Broken,
+                format!("the fit broke off because {trace}"),
+            ),
             Outcome::Spent => (
                 Trust::No,
-                "the fit has not converged within its iterations".to_string(),
+                Reason::NotConverged,
+                "the fit ran out of iterations before its numbers settled".to_owned(),
             ),
             Outcome::Interrupted => (
                 Trust::No,
-                "the fit was interrupted before it converged".to_string(),
+                Reason::Interrupted,
+                "the fit was interrupted before its numbers settled".to_owned(),
             ),
             Outcome::Converged if self.point => (
                 Trust::Caution,
-                "a point estimate: the variables fitted so have no uncertainty, and nothing vouches for the others".to_string(),
+                Reason::Point,
+                "what was fitted as a point has no uncertainty here, and nothing checks the rest"
+                    .to_owned(),
             ),
             Outcome::Converged => return None,
         })
     }
 
-    fn converged(&self) -> (Trust, String) {
+    fn converged(&self) -> Verdict {
         let k = self.k_hat;
         if self.coordinates == 0 {
             (
                 Trust::Yes,
-                "nothing to estimate: the model has no latent variables".to_string(),
+                Reason::Empty,
+                "there is nothing to estimate".to_owned(),
             )
         } else if self.is_good() {
             (
                 Trust::Yes,
-                format!("the guide is close to the posterior (k-hat {k:.2})"),
+                Reason::Close,
+                format!(
+                    "the approximation matches the posterior: its {:.0} draws are worth {:.0} independent ones of the posterior",
+                    self.draws,
+                    self.worth()
+                ),
             )
         } else if self.mends() && k < GOOD {
-            (
-                Trust::Yes,
-                format!(
-                    "the guide is near the posterior (k-hat {k:.2}), and the summary is mended by importance weights"
-                ),
-            )
+            (Trust::Yes, Reason::Weighted, self.weighted())
         } else if self.mends() {
-            (
-                Trust::Caution,
-                format!(
-                    "the summary is mended by importance weights (k-hat {k:.2}); the spread of groups may be wider than it says"
-                ),
-            )
+            (Trust::Caution, Reason::PartlyWeighted, self.partly())
         } else if self.divergence < SMALL * self.coordinates as f64 {
             (
                 Trust::Caution,
+                Reason::NearInEach,
                 format!(
-                    "means are likely right, the spread of groups may be wider than it says: the check of all {} coordinates cannot vouch for it (k-hat {k:.2})",
-                    self.coordinates
+                    "each of the {} unknowns is probably close, but all of them together cannot be confirmed; the spread between groups may be wider than it says (k-hat {k:.2}, above {:.1} is not confirmed)",
+                    self.coordinates,
+                    self.reliable()
                 ),
             )
         } else {
-            (
-                Trust::No,
-                format!(
-                    "the posterior is not of the guide's shape (k-hat {k:.2}); means may hold, sds and tails may not"
-                ),
-            )
+            (Trust::No, Reason::Misfit, self.misfit())
         }
+    }
+
+    fn weighted(&self) -> String {
+        format!(
+            "the posterior is not quite bell-shaped; the summary corrects for that by weighting {:.0} draws, which are worth {:.0} independent ones (k-hat {:.2}, below {GOOD} the weights are reliable)",
+            self.draws,
+            self.worth(),
+            self.k_hat
+        )
+    }
+
+    fn partly(&self) -> String {
+        format!(
+            "the posterior is not bell-shaped; weighting {:.0} draws corrects for that only in part, and they are worth {:.0} independent ones (k-hat {:.2}, below {GOOD} the weights would be reliable): intervals may be too narrow",
+            self.draws,
+            self.worth(),
+            self.k_hat
+        )
+    }
+
+    fn misfit(&self) -> String {
+        format!(
+            "the posterior has another shape than the approximation, and weights cannot correct for that (k-hat {:.2}, above {:.1} they cannot): means may hold, sds and intervals may not",
+            self.k_hat,
+            self.reliable()
+        )
     }
 }
 
 /// The verdict on a guide over globals, whose own log weights have the standard deviation `spread`; `flat` if that is small enough to
 /// need no look at their tail, else the evidence is that of heavier draws. `how` says what became of the locals.
-pub(super) fn marginal(
-    evidence: &Evidence<'_>,
-    flat: bool,
-    spread: f64,
-    how: &str,
-) -> (Trust, String) {
+pub(super) fn marginal(evidence: &Evidence<'_>, flat: bool, spread: f64, how: &str) -> Verdict {
     if let Some(ending) = evidence.ending() {
         return ending;
     }
     let k = evidence.k_hat;
     let and = if how.is_empty() { "" } else { "; " };
-    if flat {
+    let (trust, reason, text) = if flat {
         (
             Trust::Yes,
+            Reason::Close,
             format!(
-                "the guide is close to the posterior (sd of log weights {spread:.2}){and}{how}"
+                "the approximation matches the posterior (the log weights of its draws have sd {spread:.2}, up to {} is a match)",
+                super::marginal::FLAT
             ),
         )
     } else if evidence.is_reliable() {
-        (
-            Trust::Yes,
-            format!(
-                "the guide is not of the posterior's shape (sd of log weights {spread:.2}), and the summary is of weighted draws that are (k-hat {k:.2}){and}{how}"
-            ),
-        )
+        (Trust::Yes, Reason::Weighted, evidence.weighted())
     } else if evidence.is_usable() {
-        (
-            Trust::Caution,
-            format!(
-                "the guide is not of the posterior's shape, and the summary is of weighted draws (k-hat {k:.2}, worth {:.0} independent ones){and}{how}",
-                evidence.draws * evidence.efficiency
-            ),
-        )
+        (Trust::Caution, Reason::PartlyWeighted, evidence.partly())
     } else if evidence.divergence < SMALL * evidence.globals as f64 {
         (
             Trust::Caution,
+            Reason::NearInEach,
             format!(
-                "the guide is close in each of the {} globals, all of them together cannot be vouched for (sd of log weights {spread:.2}){and}{how}",
+                "each of the {} unknowns is probably close, but all of them together cannot be confirmed (k-hat {k:.2})",
                 evidence.globals
             ),
         )
     } else {
-        (
-            Trust::No,
-            format!(
-                "the posterior of the globals is not of the guide's shape (k-hat {k:.2}); means may hold, sds and tails may not"
-            ),
-        )
-    }
+        return (Trust::No, Reason::Misfit, evidence.misfit());
+    };
+    (trust, reason, format!("{text}{and}{how}"))
 }

@@ -12,10 +12,12 @@ use crate::joint::GaussianTerm;
 use crate::num::hermite::gauss_hermite;
 use crate::typed::GuideFamily;
 
-const FAMILIES: [GuideFamily; 4] = [
+const FAMILIES: [GuideFamily; 6] = [
     GuideFamily::Structured,
     GuideFamily::MeanField,
     GuideFamily::FullRank,
+    GuideFamily::LowRank(3),
+    GuideFamily::Laplace,
     GuideFamily::Point,
 ];
 
@@ -102,6 +104,7 @@ fn closed_forms_and_quadrature_agree_with_draws() {
         GuideFamily::Structured,
         GuideFamily::MeanField,
         GuideFamily::FullRank,
+        GuideFamily::LowRank(2),
     ] {
         let guide = guide_of(&exact, family);
         let q = guide.gaussian(&params(&guide));

@@ -24,7 +24,7 @@ use std::fmt::Debug;
 use std::sync::Arc;
 
 /// A term's value; its gradient is added to the second argument.
-type Function = Arc<dyn Fn(&[f64], &mut [f64]) -> f64>;
+type Function = Arc<dyn Fn(&[f64], &mut [f64]) -> f64 + Send + Sync>;
 
 /// A density made of sites and terms.
 #[derive(Clone, Default)]
@@ -97,7 +97,7 @@ impl Toy {
         &mut self,
         kind: TermKind,
         form: TermForm,
-        function: impl Fn(&[f64], &mut [f64]) -> f64 + 'static,
+        function: impl Fn(&[f64], &mut [f64]) -> f64 + Send + Sync + 'static,
     ) {
         let plate = match kind {
             TermKind::Prior(s) => self.sites[s].plate,

@@ -170,7 +170,7 @@ pub(super) fn structure(joint: &Joint, guide: &Guide) -> Level {
     let dense: Vec<PlateId> = guide
         .factors()
         .iter()
-        .filter(|factor| factor.family == GuideFamily::FullRank)
+        .filter(|f| matches!(f.family, GuideFamily::FullRank | GuideFamily::LowRank(_)))
         .map(|factor| joint.sites()[factor.site].plate)
         .collect();
     level(typed, &dense, &plates, statements)

@@ -293,6 +293,8 @@ pub(super) fn family_words(family: GuideFamily) -> &'static str {
         GuideFamily::Structured => "Gaussian, dense in itself",
         GuideFamily::MeanField => "independent Gaussians, one for each coordinate",
         GuideFamily::FullRank => "one dense Gaussian over all its coordinates",
+        GuideFamily::LowRank(_) => "Gaussian, related through the first coordinates alone",
+        GuideFamily::Laplace => "Gaussian, of the curvature at the mode",
         GuideFamily::Point => "a point",
     }
 }

@@ -1,6 +1,7 @@
 //! The fit of a guide that integrates the locals out: the mode of the globals' density, a Gaussian around it, the finer rule's correction.
 
 use super::AnyElbo;
+use super::Doubt;
 use super::Ending;
 use super::Run;
 use super::lbfgs::End;
@@ -10,6 +11,8 @@ use super::mode::Scale;
 use super::natural;
 use super::natural::Dense;
 use super::natural::Settled;
+use super::restarts;
+use super::restarts::OtherMode;
 use crate::elbo::ElboKind;
 use crate::elbo::ElboValue;
 use crate::elbo::standard_error;
@@ -21,15 +24,11 @@ use crate::marginal::Marginal;
 use crate::marginal::Order;
 use crate::marginal::above_of;
 
-/// Iterations of the search for a mode, and where its two parts end.
+/// Iterations of the search for a mode, and where its first part ends.
 const CLIMB: usize = 300;
 const NEARBY: Near = Near {
     longest: 1.0,
     gain: 1.0,
-};
-const MODE: Near = Near {
-    longest: 0.1,
-    gain: 1e-2,
 };
 /// Gradients are differenced over this many units of the scale.
 const STEP: f64 = 0.4;
@@ -42,12 +41,15 @@ const CORRECTION: f64 = 0.5;
 /// Draws for the bound that is reported, at most and at least, and the elements that may be visited for them.
 const REPORTED: (usize, usize, usize) = (256, 16, 2_000_000);
 
-/// Maximises the bound; gives the Gaussian over all coordinates, how it ended, and the bound by terms.
+/// Other starts for the search for a mode where the first leads to none.
+const MORE_STARTS: usize = 4;
+
+/// Maximises the bound; gives the Gaussian over all coordinates, how it ended, the bound by terms, and what speaks against it.
 pub(super) fn maximise(
     run: &mut Run<'_, '_>,
     integrated: &Integrated,
     seed: u32,
-) -> (Gaussian, Ending, Option<ElboValue>) {
+) -> (Gaussian, Ending, Option<ElboValue>, Option<Doubt>) {
     let elbo = run.elbo;
     let found = Marginal::new(elbo.joint, &integrated.forest, integrated.integral);
     let mut marginal = found.expect("invariant: a density with a forest integrates its locals out");
@@ -58,24 +60,56 @@ pub(super) fn maximise(
         run,
         marginal: &mut marginal,
         order: Order::Low,
+        doubt: None,
     };
     let (q, ending) = fitted.globals(&start, seed);
+    let mut doubt = fitted.doubt;
     let Some(q) = q else {
         let unmoved = Gaussian {
             mean: start,
             scale: elbo.guide.pattern().identity(),
         };
-        return (unmoved, ending, None);
+        return (unmoved, ending, None, doubt);
     };
     let gaussian = gaussian(elbo, &mut marginal, &q);
+    if let (Ending::Converged, None) = (&ending, &doubt) {
+        let found = other_mode(&mut marginal, &start, &q, seed.wrapping_add(4));
+        doubt = found.map(|found| {
+            let at = marginal.with_globals(&gaussian.mean, &found.at);
+            Doubt::OtherMode(OtherMode { at, ..found })
+        });
+    }
     let value = bound(elbo, &mut marginal, &q, &gaussian, seed.wrapping_add(3));
-    (gaussian, ending, Some(value))
+    (gaussian, ending, Some(value), doubt)
+}
+
+/// Another mode of the globals' density, as far as looking for one is affordable.
+fn other_mode(
+    marginal: &mut Marginal<'_>,
+    start: &[f64],
+    q: &Dense,
+    seed: u32,
+) -> Option<OtherMode> {
+    let count = restarts::affordable(marginal.visits());
+    let starts = restarts::starts(&marginal.globals_of(start), &q.mean, count, seed);
+    marginal.uncentre();
+    let mut density = |theta: &[f64], g: &mut [f64]| marginal.gradient(theta, Order::Low, g);
+    restarts::other_mode(&mut density, q, &starts)
 }
 
 struct Fitted<'r, 'a, 'b, 'm> {
     run: &'r mut Run<'a, 'b>,
     marginal: &'r mut Marginal<'m>,
     order: Order,
+    doubt: Option<Doubt>,
+}
+
+/// Where a search for a mode ended.
+struct Found {
+    q: Dense,
+    /// Whether the density is curved downward in every direction there.
+    certain: bool,
+    end: End,
 }
 
 impl Fitted<'_, '_, '_, '_> {
@@ -89,14 +123,40 @@ impl Fitted<'_, '_, '_, '_> {
             };
             return (Some(q), Ending::Converged);
         }
-        let (mut q, certain) = match self.mode() {
+        let suggested = self.marginal.globals_of(start);
+        let mut first = self.mode(&suggested);
+        // Of a first start that leads to no mode others are asked.
+        let doubtful = |found: &Result<Found, End>| match found {
+            Ok(found) => !found.certain,
+            Err(end) => *end != End::Stopped,
+        };
+        if doubtful(&first) {
+            let others = restarts::starts(&suggested, &suggested, MORE_STARTS + 1, seed);
+            for other in others.into_iter().skip(1) {
+                let found = self.mode(&other);
+                if !doubtful(&found) {
+                    first = found;
+                    break;
+                }
+            }
+        }
+        let Found {
+            mut q,
+            certain,
+            end,
+        } = match first {
             Ok(found) => found,
             Err(End::Stopped) => return (None, Ending::Interrupted),
-            Err(End::Spent) => return (None, Ending::Spent),
-            Err(End::NotFinite | End::Converged | End::Flat) => {
+            Err(End::NotFinite | End::Converged | End::Flat | End::Spent) => {
+                self.doubt = Some(self.nowhere(start));
                 return (None, Ending::NotFinite(start.to_vec()));
             }
         };
+        if end == End::Spent {
+            self.doubt = Some(self.nowhere(start));
+        } else if !certain {
+            self.doubt = Some(Doubt::NotCurved);
+        }
         let mut count = DRAWS.0.max(2 * n);
         if !certain {
             count = count.max(32);
@@ -110,6 +170,12 @@ impl Fitted<'_, '_, '_, '_> {
             ending = self.settle(&mut q, count, seed);
         }
         (Some(q), ending)
+    }
+
+    /// No mode: the globals of the last point, everything else as at the start.
+    fn nowhere(&self, start: &[f64]) -> Doubt {
+        let last = self.marginal.globals_of(self.marginal.point());
+        Doubt::NoMode(self.marginal.with_globals(start, &last))
     }
 
     /// Settles q, with more draws while they leave too large an error.
@@ -131,12 +197,13 @@ impl Fitted<'_, '_, '_, '_> {
         }
     }
 
-    /// The mode with the curvature there; whether that is positive definite as it is.
-    fn mode(&mut self) -> Result<(Dense, bool), End> {
+    /// The mode above `start` with the curvature there.
+    fn mode(&mut self, start: &[f64]) -> Result<Found, End> {
         let n = self.marginal.dim();
-        let mut mean = self.marginal.start();
+        let mut mean = start.to_vec();
+        let mut end = End::Spent;
         // The scale at the start is wrong far from it: what is left to climb from nearby is climbed in the scale there.
-        for near in [NEARBY, MODE] {
+        for near in [NEARBY, Near::MODE] {
             let scale = match self.marginal.recentre(&mean) {
                 Some(centre) => Scale::of_curvature(&centre.curvature, n, 1e-3).0,
                 None => Scale::unit(n),
@@ -145,12 +212,13 @@ impl Fitted<'_, '_, '_, '_> {
             let (marginal, run) = (&mut *self.marginal, &mut *self.run);
             let mut density =
                 |theta: &[f64], g: &mut [f64]| marginal.gradient(theta, Order::Low, g);
-            let (found, end) = mode::climb(&mut density, &mean, &scale, (CLIMB, near), &mut |v| {
-                run.show(v)
-            });
-            match end {
-                End::Converged | End::Flat | End::Spent => mean = found,
-                End::Stopped | End::NotFinite => return Err(end),
+            let (found, reached) =
+                mode::climb(&mut density, &mean, &scale, (CLIMB, near), &mut |v| {
+                    run.show(v)
+                });
+            match reached {
+                End::Converged | End::Flat | End::Spent => (mean, end) = (found, reached),
+                End::Stopped | End::NotFinite => return Err(reached),
             }
         }
         let scale = match self.marginal.recentre(&mean) {
@@ -175,7 +243,11 @@ impl Fitted<'_, '_, '_, '_> {
         }
         let lower = whole.lower_of(&Scale::unit(n).columns);
         let scale = lower.ok_or(End::NotFinite)?;
-        Ok((Dense { mean, scale }, certain))
+        Ok(Found {
+            q: Dense { mean, scale },
+            certain,
+            end,
+        })
     }
 
     /// Moves the mean to where the finer rule has it, to first order; false if that is too far to be taken on trust.

@@ -1,10 +1,12 @@
 //! Fitting: maximising the ELBO over the guide's parameters.
 
 mod fixed;
+mod laplace;
 mod lbfgs;
 mod marginal;
 mod mode;
 mod natural;
+mod restarts;
 mod start;
 mod stochastic;
 #[cfg(test)]
@@ -14,11 +16,16 @@ mod whitened;
 use crate::elbo::Elbo;
 pub use crate::elbo::ElboValue;
 use crate::guide::Gaussian;
+use crate::guide::Guide;
 use crate::guide::Integrated;
 use crate::guide::noise::Noise;
 use crate::joint::LogDensity;
 use crate::num::rng::Rng;
+use crate::shape::PlateId;
+use crate::typed::GuideFamily;
+use natural::Dense;
 use rand::RngExt;
+pub use restarts::OtherMode;
 
 /// The ELBO of whatever density.
 type AnyElbo<'a> = Elbo<'a, dyn LogDensity + 'a>;
@@ -51,6 +58,19 @@ pub struct Fit {
     pub elbo: ElboValue,
     /// How it ended.
     pub outcome: Outcome,
+    /// What was seen on the way that speaks against a Gaussian around one mode.
+    pub doubt: Option<Doubt>,
+}
+
+/// What speaks against a Gaussian around the mode that was found.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Doubt {
+    /// The search for a mode did not end at one; all coordinates of the point where it was given up.
+    NoMode(Vec<f64>),
+    /// At the point where the search for a mode ended the density is not curved downward in every direction.
+    NotCurved,
+    /// Another start leads to another mode.
+    OtherMode(OtherMode),
 }
 
 /// How a fit ended.
@@ -91,19 +111,15 @@ pub fn run<D: LogDensity>(elbo: &Elbo<'_, D>, settings: &mut Settings<'_>, rng: 
     if let Some(integrated) = guide.integrated() {
         return integrating(run, integrated, seed);
     }
-    let (answer, ending) = match start::find(&mut run, seed) {
-        Err(z) => {
-            let unmoved = Gaussian {
-                mean: z.clone(),
-                scale: guide.pattern().identity(),
-            };
-            (unmoved, Ending::NotFinite(z))
+    let (answer, ending, doubt) = match is_laplace(guide) {
+        true => {
+            let (start, ending, doubt) = laplace::maximise(&mut run);
+            (start.gaussian(elbo), ending, doubt)
         }
-        Ok(start) if start.stopped => (start.gaussian(elbo), Ending::Interrupted),
-        Ok(start) => match fixed::first_draws(elbo) {
-            Some(draws) => fixed::maximise(&mut run, &start, draws, seed),
-            None => stochastic::maximise(&mut run, &start, seed),
-        },
+        false => {
+            let (answer, ending) = maximised(&mut run, seed);
+            (answer, ending, None)
+        }
     };
     let mut history = run.history;
     let noise = if elbo.is_exact() {
@@ -113,6 +129,10 @@ pub fn run<D: LogDensity>(elbo: &Elbo<'_, D>, settings: &mut Settings<'_>, rng: 
         Noise::paired(guide, draws.clamp(32, REPORTED.0) / 2, report)
     };
     let (value, bad) = elbo.value_or_bad(&answer, &noise);
+    let doubt = doubt.or_else(|| match ending {
+        Ending::Converged | Ending::Spent => other_mode(elbo, &answer, report),
+        Ending::Interrupted | Ending::NotFinite(_) => None,
+    });
     if history.is_empty() {
         history.push(value.total);
     }
@@ -130,13 +150,70 @@ pub fn run<D: LogDensity>(elbo: &Elbo<'_, D>, settings: &mut Settings<'_>, rng: 
         elbo: value,
         history,
         outcome,
+        doubt,
     }
 }
+
+/// Whether the guide is the Gaussian at the mode.
+fn is_laplace(guide: &Guide) -> bool {
+    let mut factors = guide.factors().iter();
+    factors.any(|f| f.family == GuideFamily::Laplace)
+}
+
+/// The optimum of the bound, by fixed noise or stochastic gradients.
+fn maximised(run: &mut Run<'_, '_>, seed: u32) -> (Gaussian, Ending) {
+    let elbo = run.elbo;
+    match start::find(run, seed) {
+        Err(z) => {
+            let unmoved = Gaussian {
+                mean: z.clone(),
+                scale: elbo.guide.pattern().identity(),
+            };
+            (unmoved, Ending::NotFinite(z))
+        }
+        Ok(start) if start.stopped => (start.gaussian(elbo), Ending::Interrupted),
+        Ok(start) => match fixed::first_draws(elbo) {
+            Some(draws) => fixed::maximise(run, &start, draws, seed),
+            None => stochastic::maximise(run, &start, seed),
+        },
+    }
+}
+
+/// Another mode of a density without plates; where there are plates the joint density need not have one at all.
+fn other_mode(elbo: &AnyElbo<'_>, answer: &Gaussian, seed: u32) -> Option<Doubt> {
+    let (density, pattern) = (elbo.joint, elbo.guide.pattern());
+    let n = pattern.dim();
+    let flat = density.sites().iter().all(|s| s.plate == PlateId::TOP);
+    let count = restarts::affordable(density.visits());
+    if !flat || n > FEW || pattern.order().count() < n || count == 0 {
+        return None;
+    }
+    let mut scale = mode::Scale::unit(n);
+    for r in 0..n {
+        for (c, value) in pattern.entries(&answer.scale, r) {
+            scale.columns[r * n + c] = value;
+        }
+    }
+    let q = Dense {
+        mean: answer.mean.clone(),
+        scale,
+    };
+    let suggested: Vec<f64> = (density.sites().iter())
+        .flat_map(|s| s.start.iter().copied())
+        .collect();
+    let starts = restarts::starts(&suggested, &q.mean, count, seed);
+    let mut evaluator = density.evaluator(&vec![true; density.terms().len()]);
+    let mut function = |z: &[f64], g: &mut [f64]| evaluator.gradient(z, g);
+    restarts::other_mode(&mut function, &q, &starts).map(Doubt::OtherMode)
+}
+
+/// The most coordinates among which other modes are looked for in the joint density.
+const FEW: usize = 50;
 
 /// The fit of a guide that integrates locals out.
 fn integrating(mut run: Run<'_, '_>, integrated: &Integrated, seed: u32) -> Fit {
     let elbo = run.elbo;
-    let (answer, ending, value) = marginal::maximise(&mut run, integrated, seed);
+    let (answer, ending, value, doubt) = marginal::maximise(&mut run, integrated, seed);
     let value = value.unwrap_or_else(|| ElboValue {
         total: f64::NAN,
         mcse: f64::NAN,
@@ -158,6 +235,7 @@ fn integrating(mut run: Run<'_, '_>, integrated: &Integrated, seed: u32) -> Fit 
         elbo: value,
         history,
         outcome,
+        doubt,
     }
 }
 

@@ -13,6 +13,14 @@ pub(super) struct Near {
     pub gain: f64,
 }
 
+impl Near {
+    /// At the mode, for all that follows.
+    pub const MODE: Near = Near {
+        longest: 0.1,
+        gain: 1e-2,
+    };
+}
+
 /// A linear scale: columns of a square matrix, row by row.
 #[derive(Clone, Debug)]
 pub(super) struct Scale {

@@ -98,10 +98,15 @@ pub fn find(run: &mut Run<'_, '_>, seed: u32) -> Result<Start, Vec<f64>> {
         mean,
         metric,
         stopped,
-        conditional: (0..pattern.dim())
-            .map(|r| 1.0 / precision[pattern.diagonal(r)].sqrt())
-            .collect(),
+        conditional: conditional(pattern, &precision),
     })
+}
+
+/// For each coordinate the sd given all others.
+fn conditional(pattern: &Pattern, precision: &[f64]) -> Vec<f64> {
+    (0..pattern.dim())
+        .map(|r| 1.0 / precision[pattern.diagonal(r)].sqrt())
+        .collect()
 }
 
 /// The precision with its diagonal raised by as little as makes it positive definite, and S with S Sᵀ its inverse.
@@ -200,6 +205,35 @@ impl<'a> Curvature<'a> {
             evaluator: elbo.joint.evaluator(&vec![true; elbo.terms.len()]),
             probes,
         }
+    }
+
+    /// The log density at a point, and its gradient.
+    pub fn gradient(&mut self, z: &[f64]) -> (f64, Vec<f64>) {
+        let mut gradient = vec![0.0; z.len()];
+        (self.evaluator.gradient(z, &mut gradient), gradient)
+    }
+
+    /// Newton's step from a point with this gradient, the curvature damped where it is not positive definite.
+    pub fn newton(&mut self, z: &[f64], gradient: &[f64]) -> Vec<f64> {
+        let (_, metric) = damped(self.pattern, &self.precision(z));
+        let (mut pulled, mut step) = (vec![0.0; z.len()], vec![0.0; z.len()]);
+        self.pattern.transpose_times(&metric, gradient, &mut pulled);
+        self.pattern.times(&metric, &pulled, &mut step);
+        step
+    }
+
+    /// The Gaussian of the curvature at a point, and whether that was positive definite undamped.
+    pub fn start(&mut self, z: &[f64]) -> (Start, bool) {
+        let raw = self.precision(z);
+        let curved = self.pattern.inverse_factor(&raw).is_some();
+        let (precision, metric) = damped(self.pattern, &raw);
+        let start = Start {
+            mean: z.to_vec(),
+            metric,
+            stopped: false,
+            conditional: conditional(self.pattern, &precision),
+        };
+        (start, curved)
     }
 
     /// The factor of the inverse curvature at a point, if that is positive definite as it is.

@@ -82,7 +82,13 @@ fn no_guide_exceeds_the_evidence_and_the_right_ones_reach_it() {
         let (evidence, mean, factor) = exact(&toy);
         for general in [false, true] {
             let toy = if general { toy.general() } else { toy.clone() };
-            for family in [GuideFamily::Structured, GuideFamily::FullRank] {
+            for family in [
+                GuideFamily::Structured,
+                GuideFamily::FullRank,
+                GuideFamily::Laplace,
+                // Of as many columns as there are coordinates.
+                GuideFamily::LowRank(toy.dim() as u32),
+            ] {
                 let (fit, guide, q) = fit_of(&toy, family);
                 let total = fit.elbo.total;
                 assert!(
@@ -302,6 +308,39 @@ fn funnel(data: bool) -> Toy {
         toy.gaussian(TermKind::Observed, normal(8, residual, affine(&[0.0], &[])));
     }
     toy
+}
+
+#[test]
+fn laplace_says_that_there_is_no_mode() {
+    let mut toy = Toy::default();
+    toy.site(0, 1, 2, 0.1);
+    toy.term(TermKind::Prior(0), TermForm::General, |z, slope| {
+        slope[0] += 1.0;
+        slope[1] -= z[1];
+        z[0] - 0.5 * z[1] * z[1]
+    });
+    let guide = guide_of(&toy, GuideFamily::Laplace);
+    let fit = fit_with(&toy, &guide, 1000);
+    assert!(
+        matches!(fit.doubt, Some(Doubt::NoMode(_))),
+        "{:?}",
+        fit.doubt
+    );
+    let (fit, _, _) = fit_of(&normal_plate(5, 14), GuideFamily::Laplace);
+    assert_eq!(fit.doubt, None);
+}
+
+#[test]
+fn a_low_rank_bound_lies_between_those_of_its_neighbours() {
+    let toy = normal_plate(40, 40);
+    let of = |family| fit_of(&toy, family).0.elbo.total;
+    let field = of(GuideFamily::MeanField);
+    let low = of(GuideFamily::LowRank(1));
+    let dense = of(GuideFamily::FullRank);
+    assert!(
+        field + 0.1 < low && low < dense + 1e-6,
+        "{field} {low} {dense}"
+    );
 }
 
 #[test]

@@ -5,6 +5,7 @@ use super::Guide;
 use super::GuideSpec;
 use super::Integrated;
 use super::full_rank;
+use super::low_rank;
 use super::marginal;
 use super::mean_field;
 use super::pattern::Pattern;
@@ -54,12 +55,38 @@ pub fn derive<D: LogDensity + ?Sized>(density: &D, spec: &GuideSpec) -> Result<G
             .map(|(site, _)| site)
     };
 
-    let blocks = structured::blocks(sites, |s| families[s] == GuideFamily::Structured);
+    if families.contains(&GuideFamily::Laplace)
+        && families.iter().any(|f| *f != GuideFamily::Laplace)
+    {
+        return Err(mixed_laplace(rules).into());
+    }
+    let blocks = structured::blocks(sites, |s| {
+        matches!(families[s], GuideFamily::Structured | GuideFamily::Laplace)
+    });
+    let mut ranks: Vec<u32> = (families.iter())
+        .filter_map(|f| match f {
+            GuideFamily::LowRank(rank) => Some(*rank),
+            GuideFamily::Marginal
+            | GuideFamily::Structured
+            | GuideFamily::MeanField
+            | GuideFamily::FullRank
+            | GuideFamily::Laplace
+            | GuideFamily::Point => None,
+        })
+        .collect();
+    ranks.sort_unstable();
+    ranks.dedup();
     let dense: usize = members(GuideFamily::FullRank)
         .map(|s| s.width * s.len)
         .sum();
     let locals = integrated.as_ref().map_or(0, marginal::size);
-    let size = dense * (dense + 1) / 2 + blocks_size(&blocks, sites) + locals;
+    let low: usize = (ranks.iter())
+        .map(|k| {
+            let own = members(GuideFamily::LowRank(*k)).map(|s| s.width * s.len);
+            own.sum::<usize>() * (1 + *k as usize)
+        })
+        .sum();
+    let size = dense * (dense + 1) / 2 + low + blocks_size(&blocks, sites) + locals;
     if size > MOST_PARAMS {
         return Err(too_large(size, default, rules).into());
     }
@@ -69,6 +96,10 @@ pub fn derive<D: LogDensity + ?Sized>(density: &D, spec: &GuideSpec) -> Result<G
     let last = rows.last().map(|(r, _)| *r);
     for block in &blocks {
         rows.extend(block.rows(sites, last.filter(|_| below_dense(block, sites, &families))));
+    }
+    for k in &ranks {
+        let own = members(GuideFamily::LowRank(*k));
+        rows.extend(low_rank::rows(own, *k as usize));
     }
     rows.extend(members(GuideFamily::MeanField).flat_map(mean_field::rows));
     rows.extend(members(GuideFamily::Point).flat_map(|_| point::rows()));
@@ -179,7 +210,19 @@ fn given(site: usize, sites: &[Site], families: &[GuideFamily], blocks: &[Block]
         // A guide that integrates locals out is one for all sites.
         GuideFamily::MeanField | GuideFamily::Point | GuideFamily::Marginal => Vec::new(),
         GuideFamily::FullRank => dense(site),
-        GuideFamily::Structured => {
+        GuideFamily::LowRank(rank) => {
+            // Those that hold one of the family's first coordinates.
+            let mut left = rank as usize;
+            (0..site)
+                .filter(|s| families[*s] == families[site])
+                .filter(|s| {
+                    let holds = left > 0;
+                    left = left.saturating_sub(sites[*s].width * sites[*s].len);
+                    holds
+                })
+                .collect()
+        }
+        GuideFamily::Structured | GuideFamily::Laplace => {
             let block = blocks
                 .iter()
                 .find(|b| b.sites.contains(&site))
@@ -227,6 +270,16 @@ fn blocks_size(blocks: &[Block], sites: &[Site]) -> usize {
         .sum()
 }
 
+fn mixed_laplace(rules: &[GuideRule]) -> Problem {
+    let message = "`laplace` is a guide for the whole model";
+    let named = |r: &&GuideRule| r.target != GuideTarget::Default;
+    match rules.iter().find(named) {
+        Some(rule) => Problem::at(Code::MixedLaplace, rule.span, message),
+        None => Problem::nowhere(Code::MixedLaplace, message),
+    }
+    .hint("`guide { default laplace }`, without rules for single variables or plates")
+}
+
 fn too_large(size: usize, default: GuideFamily, rules: &[GuideRule]) -> Problem {
     let message = format!(
         "the guide would have {size} parameters, and more than {MOST_PARAMS} are not supported"
@@ -236,6 +289,8 @@ fn too_large(size: usize, default: GuideFamily, rules: &[GuideRule]) -> Problem 
         GuideFamily::Marginal
         | GuideFamily::Structured
         | GuideFamily::MeanField
+        | GuideFamily::LowRank(_)
+        | GuideFamily::Laplace
         | GuideFamily::Point => GuideFamily::Structured,
     };
     let rule = rules.iter().find(|r| {

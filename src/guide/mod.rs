@@ -5,6 +5,7 @@
 
 mod derive;
 mod full_rank;
+mod low_rank;
 mod marginal;
 mod mean_field;
 pub mod noise;

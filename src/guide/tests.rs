@@ -104,6 +104,8 @@ fn families_differ_in_their_patterns_alone() {
     for family in [
         GuideFamily::MeanField,
         GuideFamily::FullRank,
+        GuideFamily::LowRank(3),
+        GuideFamily::Laplace,
         GuideFamily::Structured,
     ] {
         let guide = guide(&toy, family);
@@ -248,6 +250,7 @@ fn entropies_add_up_to_the_log_density() {
     for family in [
         GuideFamily::Structured,
         GuideFamily::FullRank,
+        GuideFamily::LowRank(2),
         GuideFamily::MeanField,
     ] {
         let guide = guide(&toy, family);
@@ -303,4 +306,37 @@ fn independent_noise_has_exact_moments_and_no_correlation() {
         Noise::independent(2, 1, 3).draws().next(),
         Some(&[0.0; 2][..])
     );
+}
+
+#[test]
+fn a_low_rank_covariance_is_of_low_rank_beyond_its_diagonal() {
+    let toy = crossed();
+    let rank = 2;
+    let guide = guide(&toy, GuideFamily::LowRank(rank));
+    let dim = guide.dim();
+    assert_eq!(guide.params(), 2 * dim + 1 + 2 * (dim - 2));
+    let scale = dense(guide.pattern(), &some(guide.pattern(), 0.3));
+    let covariance = multiply(&scale, &transpose(&scale));
+    // Every minor of three rows and three other columns beyond the first two coordinates is 0.
+    let minor = |r: usize, c: usize| {
+        let x = |i: usize, j: usize| covariance[r + i][c + j];
+        x(0, 0) * (x(1, 1) * x(2, 2) - x(1, 2) * x(2, 1))
+            - x(0, 1) * (x(1, 0) * x(2, 2) - x(1, 2) * x(2, 0))
+            + x(0, 2) * (x(1, 0) * x(2, 1) - x(1, 1) * x(2, 0))
+    };
+    assert!(dim >= 8, "{dim} coordinates");
+    assert!(minor(2, 5).abs() < 1e-12, "{}", minor(2, 5));
+    assert!(minor(2, 2).abs() > 1e-6, "{}", minor(2, 2));
+}
+
+#[test]
+fn families_are_known_by_their_names() {
+    for family in GuideFamily::ALL {
+        assert_eq!(GuideFamily::parse(family.name()), Some(*family));
+    }
+    let low_rank = |k| Some(GuideFamily::LowRank(k));
+    assert_eq!(GuideFamily::parse("low_rank(20)"), low_rank(20));
+    for wrong in ["low_rank(0)", "low_rank(x)", "structured(2)", "other"] {
+        assert_eq!(GuideFamily::parse(wrong), None, "{wrong}");
+    }
 }

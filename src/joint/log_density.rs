@@ -18,7 +18,7 @@ use crate::typed::GuideRule;
 use std::fmt::Debug;
 
 /// A log density over unconstrained coordinates, as a sum of terms.
-pub trait LogDensity: Debug {
+pub trait LogDensity: Debug + Sync {
     /// The latent variables' places among the coordinates; they cover them, in this order.
     fn sites(&self) -> &[Site];
 
@@ -51,6 +51,11 @@ pub trait LogDensity: Debug {
     /// The means of integrating the locals of a forest of this density out.
     fn locals<'a>(&'a self, _forest: &'a Forest) -> Option<Box<dyn Locals + 'a>> {
         None
+    }
+
+    /// About how many elements one look at all terms visits.
+    fn visits(&self) -> usize {
+        self.dim()
     }
 
     /// The number of coordinates.
@@ -106,6 +111,16 @@ impl LogDensity for Joint {
 
     fn guide_rules(&self) -> &[GuideRule] {
         self.model.typed().guide()
+    }
+
+    fn visits(&self) -> usize {
+        let len = |t: &Term| {
+            self.model
+                .plates()
+                .get(t.plate.index())
+                .map_or(1, |p| p.len())
+        };
+        self.terms.iter().map(len).sum::<usize>().max(self.dim())
     }
 
     fn element(&self, plate: PlateId, element: usize) -> String {

@@ -183,6 +183,15 @@ impl<'a> Marginal<'a> {
         self.forest.globals.iter().map(|g| z[*g as usize]).collect()
     }
 
+    /// All coordinates with these globals.
+    pub fn with_globals(&self, z: &[f64], theta: &[f64]) -> Vec<f64> {
+        let mut z = z.to_vec();
+        for (g, theta) in self.forest.globals.iter().zip(theta) {
+            z[*g as usize] = *theta;
+        }
+        z
+    }
+
     /// The log density at `theta`, and its gradient written over `gradient`. Not a number where the modes of the locals were not found.
     pub fn gradient(&mut self, theta: &[f64], order: Order, gradient: &mut [f64]) -> f64 {
         let mut all = vec![0.0; self.modes.len()];

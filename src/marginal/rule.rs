@@ -31,6 +31,8 @@ impl Rule {
             (1, Order::Low) => Rule::product(1, 5),
             (1, Order::High) => Rule::product(1, 15),
             (2, Order::Low) => Rule::hexagon(),
+            // Elements of so many coordinates are integrated exactly, and nobody asks for their nodes.
+            (d, _) if d > MOST_DIMENSIONS => Rule::product(d, 1),
             (_, Order::Low) => Rule::product(d, 3),
             (_, Order::High) => Rule::product(d, 5),
         }

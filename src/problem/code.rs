@@ -541,7 +541,7 @@ codes! {
     GuideNotAvailable "E0705" Error
         "a guide family is not available yet"
         "The family is part of the language and is not built yet."
-        model("mu ~ Normal(0, 1)\nguide {\n  default laplace\n}\n");
+        model("mu ~ Normal(0, 1)\nguide {\n  default amortized(sgd, steps = 5, rate = 0.05)\n}\n");
     FormNotAvailable "E0706" Error
         "a form of expression is not available yet"
         "The expression is part of the language and is not built yet."
@@ -556,6 +556,10 @@ codes! {
         "the locals cannot be integrated out"
         "`marginal` is a guide of the whole model. It integrates the variables of plates out given the globals, where their log density is quadratic or an element has at most three coordinates, and at most 300 globals are left."
         with_data("plate group {\n  w[5] ~ Normal(0, 1)\n  plate row = rows {\n    data y: binary\n    y ~ Bernoulli(logit = sum(w))\n  }\n}\nguide { default marginal }\n", "group,y\na,1\nb,0\na,0\n");
+    MixedLaplace "E0803" Error
+        "the guide `laplace` is mixed with another"
+        "`laplace` is a guide of the whole model: the Gaussian of the curvature at the mode of all variables together. Other families can be chosen for single variables or plates."
+        model("mu, nu ~ Normal(0, 1)\nguide {\n  nu: laplace\n}\n");
     RowsAtOnce "E0805" Error
         "all rows of a table are needed at once"
         "With `--stream` the main table is read in chunks of rows, and no more than a chunk of it is held. That is possible where a row says nothing of other rows: not for a variable with a value for each row, an aggregate over rows, or a plate or a key that lies in rows."

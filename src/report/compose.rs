@@ -3,10 +3,12 @@
 use super::ElboReport;
 use super::Parameter;
 use super::Report;
+use super::SamplerReport;
 use super::TermReport;
 use super::Times;
 use super::VERSION;
 use super::Verdict;
+use super::display;
 use super::summary::Summary;
 use super::summary::summarise;
 use crate::diagnostics::Diagnostics;
@@ -21,6 +23,8 @@ use crate::joint::Joint;
 use crate::joint::Quantity;
 use crate::model::Labels;
 use crate::model::Model;
+use crate::nuts::convergence::Convergence;
+use crate::nuts::convergence::convergence;
 use crate::shape::Dim;
 use crate::shape::PlateId;
 use crate::tape::Op;
@@ -28,6 +32,8 @@ use crate::typed::ColumnSource;
 use crate::typed::PlateSource;
 use crate::typed::SizeSource;
 use indexmap::IndexMap;
+use rayon::iter::IntoParallelIterator;
+use rayon::iter::ParallelIterator;
 
 /// Numbers held at once while draws are turned into summaries (128 MB).
 const HELD: usize = 1 << 24;
@@ -57,10 +63,40 @@ pub fn compose(
     diagnostics: &Diagnostics,
     run: Run,
 ) -> Report {
-    let model = joint.model();
-    let plates = model.typed().plates();
+    let plates = joint.model().typed().plates();
     let named = |id: PlateId| (id != PlateId::TOP).then(|| plates[id.index()].name.clone());
     let terms = elbo.terms.iter().zip(&fit.elbo.terms);
+    let bound = ElboReport {
+        total: fit.elbo.total,
+        mcse: fit.elbo.mcse,
+        terms: terms
+            .map(|(term, value)| TermReport {
+                name: term.name.clone(),
+                kind: kind_name(term.kind).to_owned(),
+                plate: named(term.plate),
+                value: *value,
+                how: how_name(term.how).to_owned(),
+            })
+            .collect(),
+        trace: fit.history.clone(),
+    };
+    let mut report = compose_sampled(joint, elbo.guide, diagnostics, run);
+    if diagnostics.sampled.is_none() {
+        report.verdict.converged = fit.outcome == Outcome::Converged;
+    }
+    report.elbo = (diagnostics.sampled.is_none() || bound.total.is_finite()).then_some(bound);
+    report
+}
+
+/// Composes the report of a sampler's draws; `guide` says which locals are integrated out.
+pub fn compose_sampled(
+    joint: &Joint,
+    guide: &Guide,
+    diagnostics: &Diagnostics,
+    run: Run,
+) -> Report {
+    let model = joint.model();
+    let plates = model.typed().plates();
     Report {
         version: VERSION,
         seed: run.seed,
@@ -68,20 +104,20 @@ pub fn compose(
         plates: (1..plates.len())
             .map(|i| (plates[i].name.clone(), model.plates()[i].len()))
             .collect(),
-        elbo: ElboReport {
-            total: fit.elbo.total,
-            mcse: fit.elbo.mcse,
-            terms: terms
-                .map(|(term, value)| TermReport {
-                    name: term.name.clone(),
-                    kind: kind_name(term.kind).to_owned(),
-                    plate: named(term.plate),
-                    value: *value,
-                    how: how_name(term.how).to_owned(),
-                })
-                .collect(),
-            trace: fit.history.clone(),
-        },
+        elbo: None,
+        sampler: diagnostics.sampled.as_ref().map(|s| SamplerReport {
+            method: "nuts".to_owned(),
+            chains: s.chains,
+            warmup: s.warmup,
+            draws: s.draws,
+            divergences: s.divergences,
+            max_depth: s.deepest,
+            e_bfmi: s.e_bfmi,
+            r_hat: s.r_hat,
+            ess: s.ess,
+            gradients: s.gradients,
+            instead: s.instead.clone(),
+        }),
         verdict: Verdict {
             trust: match diagnostics.trust {
                 Trust::Yes => "yes",
@@ -90,12 +126,14 @@ pub fn compose(
             }
             .to_owned(),
             k_hat: diagnostics.k_hat,
-            converged: fit.outcome == Outcome::Converged,
+            converged: diagnostics.trust != Trust::No,
             text: diagnostics.text.clone(),
+            reason: diagnostics.reason.name().to_owned(),
         },
+        against: None,
         time: run.time,
         peak_rss_mb: run.peak_rss_mb,
-        parameters: parameters(joint, elbo.guide, diagnostics, &run),
+        parameters: parameters(joint, guide, diagnostics, &run),
         model: run.model,
     }
 }
@@ -144,6 +182,47 @@ fn quantiles(intervals: &[f64]) -> Vec<(String, f64)> {
         .collect()
 }
 
+/// What is reported: each quantity by its place, with the place of a number in its output.
+fn slots(joint: &Joint, names: &[String]) -> Vec<(usize, usize)> {
+    joint
+        .quantities()
+        .iter()
+        .enumerate()
+        .filter(|(_, quantity)| is_reported(joint.model(), quantity, names))
+        .flat_map(|(k, quantity)| in_order(quantity).map(move |place| (k, place)))
+        .collect()
+}
+
+/// The reported numbers at draws of all unconstrained coordinates: one column for each.
+fn columns(joint: &Joint, draws: &[Vec<f64>], slots: &[(usize, usize)]) -> Vec<Vec<f64>> {
+    let mut workspace = joint.natural().workspace::<f64>();
+    let mut columns = vec![Vec::with_capacity(draws.len()); slots.len()];
+    for draw in draws {
+        joint.natural().value(draw, &mut workspace);
+        for (column, (k, place)) in columns.iter_mut().zip(slots) {
+            column.push(workspace.output(*k)[*place]);
+        }
+    }
+    columns
+}
+
+/// The draws of what is reported, on the natural scale: names with labels, and a column for each.
+pub fn draws(
+    joint: &Joint,
+    diagnostics: &Diagnostics,
+    names: &[String],
+) -> Vec<(String, Vec<f64>)> {
+    let slots = slots(joint, names);
+    let columns = columns(joint, &diagnostics.draws, &slots);
+    (slots.iter().zip(columns))
+        .map(|((k, place), column)| {
+            let quantity = &joint.quantities()[*k];
+            let (index, label) = place_of(joint.model(), quantity, *place);
+            (display(&quantity.name, &index, &label), column)
+        })
+        .collect()
+}
+
 /// Runs the draws through the outputs of [`Joint::natural`] and summarises each number.
 fn parameters(
     joint: &Joint,
@@ -159,15 +238,9 @@ fn parameters(
     }
     let weights: Vec<f64> = diagnostics.log_weights.iter().map(|w| w.exp()).collect();
     let even = vec![1.0 / diagnostics.globals.len().max(1) as f64; diagnostics.globals.len()];
+    let chains = diagnostics.sampled.as_ref().map(|s| s.chains);
     let local = local_outputs(joint, guide);
-    let slots: Vec<(usize, usize)> = joint
-        .quantities()
-        .iter()
-        .enumerate()
-        .filter(|(_, quantity)| is_reported(joint.model(), quantity, &run.names))
-        .flat_map(|(k, quantity)| in_order(quantity).map(move |place| (k, place)))
-        .collect();
-    let mut workspace = joint.natural().workspace::<f64>();
+    let slots = slots(joint, &run.names);
     let mut rest = slots.as_slice();
     while let Some((first, _)) = rest.first() {
         // Quantities of the globals alone are summarised over draws of their own.
@@ -181,25 +254,30 @@ fn parameters(
             .count();
         let (slots, after) = rest.split_at(alike.min((HELD / draws.len()).max(1)));
         rest = after;
-        let mut columns = vec![Vec::with_capacity(draws.len()); slots.len()];
-        for draw in draws {
-            joint.natural().value(draw, &mut workspace);
-            for (column, (k, place)) in columns.iter_mut().zip(slots) {
-                column.push(workspace.output(*k)[*place]);
-            }
-        }
-        for (column, (k, place)) in columns.iter().zip(slots) {
-            let summary = summarise(column, weights, &probabilities);
+        let found: Vec<(Summary, Option<Convergence>)> = columns(joint, draws, slots)
+            .into_par_iter()
+            .map(|column| {
+                let summary = summarise(&column, weights, &probabilities);
+                (summary, chains.map(|chains| convergence(&column, chains)))
+            })
+            .collect();
+        for ((summary, convergence), (k, place)) in found.into_iter().zip(slots) {
             let quantity = &joint.quantities()[*k];
             let (index, label) = place_of(joint.model(), quantity, *place);
-            out.push(parameter(
-                quantity,
+            let names = quantiles.iter().map(|(name, _)| name.clone());
+            out.push(Parameter {
+                name: quantity.name.clone(),
                 index,
                 label,
-                &summary,
-                &quantiles,
-                diagnostics.k_hat,
-            ));
+                mean: summary.mean,
+                sd: summary.sd,
+                quantiles: names.zip(summary.quantiles).collect(),
+                mcse: convergence.map_or(summary.mcse, |c| c.mcse),
+                ess: convergence.map_or(summary.ess, |c| c.ess_bulk),
+                k_hat: diagnostics.k_hat,
+                ess_tail: convergence.map(|c| c.ess_tail),
+                r_hat: convergence.map(|c| c.r_hat),
+            });
         }
     }
     out
@@ -227,28 +305,6 @@ fn local_outputs(joint: &Joint, guide: &Guide) -> Vec<bool> {
         local.push(own);
     }
     natural.outputs().iter().map(|o| local[o.index()]).collect()
-}
-
-fn parameter(
-    quantity: &Quantity,
-    index: Vec<usize>,
-    label: IndexMap<String, String>,
-    summary: &Summary,
-    quantiles: &[(String, f64)],
-    k_hat: f64,
-) -> Parameter {
-    let names = quantiles.iter().map(|(name, _)| name.clone());
-    Parameter {
-        name: quantity.name.clone(),
-        index,
-        label,
-        mean: summary.mean,
-        sd: summary.sd,
-        quantiles: names.zip(summary.quantiles.iter().copied()).collect(),
-        mcse: summary.mcse,
-        ess: summary.ess,
-        k_hat,
-    }
 }
 
 fn is_reported(model: &Model, quantity: &Quantity, names: &[String]) -> bool {

@@ -27,9 +27,29 @@ pub struct Folder {
 
 /// Puts together the folder of a fit.
 pub fn compose(report: &Report, joint: &Joint, guide: &Guide, fit: &Fit) -> io::Result<Folder> {
-    let pretty = |value: &Value| -> io::Result<String> {
-        Ok(format!("{}\n", serde_json::to_string_pretty(value)?))
-    };
+    let mut folder = basis(report, joint)?;
+    let guide = pretty(&guide_json(joint, guide, fit))?;
+    folder.files.push(("guide.json", guide));
+    Ok(folder)
+}
+
+/// Puts together the folder of a sampler's draws, which stand chain after chain in the columns of `draws`.
+pub fn compose_draws(
+    report: &Report,
+    joint: &Joint,
+    draws: &[(String, Vec<f64>)],
+) -> io::Result<Folder> {
+    let mut folder = basis(report, joint)?;
+    folder.files.push(("draws.csv", draws_csv(report, draws)?));
+    Ok(folder)
+}
+
+fn pretty(value: &Value) -> io::Result<String> {
+    Ok(format!("{}\n", serde_json::to_string_pretty(value)?))
+}
+
+/// What the folders of all fits hold.
+fn basis(report: &Report, joint: &Joint) -> io::Result<Folder> {
     Ok(Folder {
         files: vec![
             ("version", format!("{VERSION}\n")),
@@ -42,7 +62,6 @@ pub fn compose(report: &Report, joint: &Joint, guide: &Guide, fit: &Fit) -> io::
                 format!("{}\n", serde_json::to_string_pretty(report)?),
             ),
             ("summary.csv", summary(report)?),
-            ("guide.json", pretty(&guide_json(joint, guide, fit))?),
             ("levels.json", pretty(&levels_json(joint))?),
         ],
     })
@@ -133,14 +152,39 @@ fn summary(report: &Report) -> io::Result<String> {
     });
     let mut heading = vec!["variable", "mean", "sd"];
     heading.extend(quantiles);
-    heading.extend(["mcse", "ess", "k_hat"]);
+    heading.extend(["mcse", "ess"]);
+    heading.extend(match report.sampler {
+        Some(_) => ["ess_tail", "r_hat"].as_slice(),
+        None => &["k_hat"],
+    });
     writer.write_record(heading)?;
     for p in &report.parameters {
         let mut numbers = vec![p.mean, p.sd];
         numbers.extend(p.quantiles.values());
-        numbers.extend([p.mcse, p.ess, p.k_hat]);
+        numbers.extend([p.mcse, p.ess]);
+        match (p.ess_tail, p.r_hat) {
+            (Some(tail), Some(r_hat)) => numbers.extend([tail, r_hat]),
+            (Some(_) | None, _) => numbers.push(p.k_hat),
+        }
         let numbers = numbers.iter().map(f64::to_string);
         writer.write_record(std::iter::once(p.display()).chain(numbers))?;
+    }
+    let bytes = writer.into_inner().map_err(|e| e.into_error())?;
+    String::from_utf8(bytes).map_err(io::Error::other)
+}
+
+/// Draws in full precision, with the chain and the draw that they belong to, from 1.
+fn draws_csv(report: &Report, draws: &[(String, Vec<f64>)]) -> io::Result<String> {
+    let chains = report.sampler.as_ref().map_or(1, |s| s.chains);
+    let count = draws.first().map_or(0, |(_, column)| column.len());
+    let each = (count / chains.max(1)).max(1);
+    let mut writer = csv::Writer::from_writer(Vec::new());
+    let names = draws.iter().map(|(name, _)| name.as_str());
+    writer.write_record(["chain", "draw"].into_iter().chain(names))?;
+    for i in 0..count {
+        let place = [i / each + 1, i % each + 1].map(|k| k.to_string());
+        let numbers = draws.iter().map(|(_, column)| column[i].to_string());
+        writer.write_record(place.into_iter().chain(numbers))?;
     }
     let bytes = writer.into_inner().map_err(|e| e.into_error())?;
     String::from_utf8(bytes).map_err(io::Error::other)

@@ -3,6 +3,7 @@
 //! A [`Report`] is the JSON of `hvic fit` (version 1) as a value; text and files are made from it alone,
 //! so that a stored fit prints exactly as it did when it was made.
 
+pub mod against;
 mod compose;
 pub mod dump;
 pub mod folder;
@@ -12,8 +13,11 @@ pub mod summary;
 pub mod table;
 pub mod text;
 
+use against::Against;
 pub use compose::Run;
 pub use compose::compose;
+pub use compose::compose_sampled;
+pub use compose::draws;
 pub use compose::how_name;
 pub use compose::kind_name;
 use indexmap::IndexMap;
@@ -37,16 +41,62 @@ pub struct Report {
     pub rows: usize,
     /// The number of elements of each plate.
     pub plates: IndexMap<String, usize>,
-    /// The bound that was maximised.
-    pub elbo: ElboReport,
+    /// The bound that was maximised; none where no fit was made, or it came to nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub elbo: Option<ElboReport>,
+    /// The sampler, where the posterior is summarised from its draws.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sampler: Option<SamplerReport>,
     /// May one trust it?
     pub verdict: Verdict,
+    /// The fit held against a sampler, where that was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub against: Option<Against>,
     /// Seconds.
     pub time: Times,
     /// The largest resident memory of the process in megabytes, where the system tells it.
     pub peak_rss_mb: Option<f64>,
     /// The posterior, one number after another.
     pub parameters: Vec<Parameter>,
+}
+
+impl Report {
+    /// Leaves the bound's estimates at each iteration to the fit folder.
+    pub fn clear_trace(&mut self) {
+        if let Some(elbo) = &mut self.elbo {
+            elbo.trace.clear();
+        }
+    }
+}
+
+/// How draws were made.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct SamplerReport {
+    /// `nuts`.
+    pub method: String,
+    /// Chains.
+    pub chains: usize,
+    /// Warm-up iterations of each, thrown away.
+    pub warmup: usize,
+    /// Draws of each.
+    pub draws: usize,
+    /// Trajectories that diverged after warm-up.
+    pub divergences: usize,
+    /// Trees that reached their largest depth after warm-up.
+    pub max_depth: usize,
+    /// The smallest energy fraction of a chain; from 0.3 on it is good.
+    #[serde(deserialize_with = "number")]
+    pub e_bfmi: f64,
+    /// The largest R-hat of an unconstrained coordinate.
+    #[serde(deserialize_with = "number")]
+    pub r_hat: f64,
+    /// The smallest effective sample size of one, bulk or tail.
+    #[serde(deserialize_with = "number")]
+    pub ess: f64,
+    /// Gradients in all.
+    pub gradients: usize,
+    /// Why a fit gave way to it.
+    pub instead: Option<String>,
 }
 
 /// The evidence lower bound and its terms.
@@ -97,6 +147,9 @@ pub struct Verdict {
     pub converged: bool,
     /// In plain words.
     pub text: String,
+    /// The reason in one word, for programs: those of [`crate::diagnostics::Reason`].
+    #[serde(default)]
+    pub reason: String,
 }
 
 /// Seconds that the steps took.
@@ -136,35 +189,53 @@ pub struct Parameter {
     /// The number of independent draws that would give the mean this standard error.
     #[serde(deserialize_with = "number")]
     pub ess: f64,
-    /// The shape of the importance weights' tail, over all coordinates together.
+    /// The shape of the importance weights' tail, over all coordinates together; none of a sampler's draws.
     #[serde(deserialize_with = "number")]
     pub k_hat: f64,
+    /// Of a sampler's draws: the number of independent ones that the 5% and 95% quantiles are worth; `ess` is that of the bulk.
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "optional_number"
+    )]
+    pub ess_tail: Option<f64>,
+    /// Of a sampler's draws: rank-normalised split R-hat.
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "optional_number"
+    )]
+    pub r_hat: Option<f64>,
 }
 
 impl Parameter {
     /// Its name with labels: `alpha[county=AITKIN]`, `b[Subject=308, 2]`.
     pub fn display(&self) -> String {
-        if self.index.is_empty() {
-            return self.name.clone();
-        }
-        let mut places: Vec<String> = self
-            .label
-            .iter()
-            .map(|(plate, label)| format!("{plate}={label}"))
-            .collect();
-        places.extend(
-            self.index
-                .iter()
-                .skip(self.label.len())
-                .map(|i| i.to_string()),
-        );
-        format!("{}[{}]", self.name, places.join(", "))
+        display(&self.name, &self.index, &self.label)
     }
+}
+
+/// A name with the labels of its leading places, and the numbers of the others.
+fn display(name: &str, index: &[usize], label: &IndexMap<String, String>) -> String {
+    if index.is_empty() {
+        return name.to_owned();
+    }
+    let labels = label
+        .iter()
+        .map(|(plate, label)| format!("{plate}={label}"));
+    let others = index.iter().skip(label.len()).map(usize::to_string);
+    let places: Vec<String> = labels.chain(others).collect();
+    format!("{name}[{}]", places.join(", "))
 }
 
 /// Numbers that are not finite stand as `null` in JSON.
 fn number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
     Ok(Option::deserialize(deserializer)?.unwrap_or(f64::NAN))
+}
+
+/// A number that is there, `null` if it is not finite.
+fn optional_number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<f64>, D::Error> {
+    number(deserializer).map(Some)
 }
 
 fn numbers<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<f64>, D::Error> {
@@ -198,6 +269,8 @@ mod tests {
             mcse: 0.0,
             ess: 1.0,
             k_hat: 0.0,
+            ess_tail: None,
+            r_hat: None,
         };
         assert_eq!(parameter.display(), "b[Subject=308, 2]");
     }

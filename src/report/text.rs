@@ -1,8 +1,11 @@
 //! A report as text: what was read, the verdict, the posterior, and the bound by terms.
 
+use super::ElboReport;
 use super::Parameter;
 use super::Report;
+use super::SamplerReport;
 use super::TermReport;
+use super::against;
 use super::table::Align;
 use super::table::decimals_for;
 use super::table::fixed;
@@ -133,9 +136,36 @@ pub fn render(report: &Report, shown: Shown, paint: Paint) -> String {
     let mut out = verdict(report, paint);
     out.push('\n');
     out.push_str(&posterior(report, shown, paint));
-    out.push('\n');
-    out.push_str(&bound(report, paint));
+    match (&report.sampler, &report.elbo) {
+        (Some(sampler), _) => {
+            let line = paint.paint(Role::Faint, &chains(sampler));
+            out.push_str(&format!("\n{line}\n"));
+        }
+        (None, Some(elbo)) => {
+            out.push('\n');
+            out.push_str(&bound(elbo, paint));
+        }
+        (None, None) => {}
+    }
+    if let Some(against) = &report.against {
+        out.push('\n');
+        out.push_str(&against::render(report, against, shown, paint));
+    }
     out
+}
+
+/// How draws were made, in one line.
+fn chains(sampler: &SamplerReport) -> String {
+    format!(
+        "NUTS: {} of {} after {} of warm-up, {}, {} of the largest depth, E-BFMI {} at least, {}",
+        count(sampler.chains, "chain", "chains"),
+        count(sampler.draws, "draw", "draws"),
+        grouped(sampler.warmup),
+        count(sampler.divergences, "divergence", "divergences"),
+        count(sampler.max_depth, "tree", "trees"),
+        fixed(sampler.e_bfmi, 2),
+        count(sampler.gradients, "gradient", "gradients"),
+    )
 }
 
 /// The verdict in one line.
@@ -146,7 +176,6 @@ pub fn verdict(report: &Report, paint: Paint) -> String {
         _ => (Role::Bad, "do not trust"),
     };
     let text = &report.verdict.text;
-    let text = text.strip_prefix("do not trust: ").unwrap_or(text);
     format!("{}: {text}\n", paint.paint(role, word))
 }
 
@@ -163,7 +192,12 @@ fn posterior(report: &Report, shown: Shown, paint: Paint) -> String {
     if !listed.is_empty() {
         let mut heading = vec![String::new(), "mean".to_owned(), "sd".to_owned()];
         heading.extend(quantiles);
-        heading.extend(["mcse", "ess", "k_hat"].map(str::to_owned));
+        heading.extend(match report.sampler {
+            Some(_) => ["mcse", "ess", "ess_tail", "r_hat"]
+                .map(str::to_owned)
+                .to_vec(),
+            None => ["mcse", "ess", "k_hat"].map(str::to_owned).to_vec(),
+        });
         let mut aligns = vec![Align::Point; heading.len()];
         aligns[0] = Align::Left;
         let mut rows = vec![heading];
@@ -198,7 +232,7 @@ fn posterior(report: &Report, shown: Shown, paint: Paint) -> String {
 }
 
 /// Whether it belongs to an element of a plate (rather than to the top level with a labelled shape).
-fn is_in_plate(report: &Report, parameter: &Parameter) -> bool {
+pub(super) fn is_in_plate(report: &Report, parameter: &Parameter) -> bool {
     parameter
         .label
         .keys()
@@ -214,12 +248,14 @@ fn cells(parameter: &Parameter) -> Vec<String> {
     row.extend(parameter.quantiles.values().map(|q| fixed(*q, decimals)));
     row.push(fixed(parameter.mcse, decimals_for(parameter.mcse, 2)));
     row.push(fixed(parameter.ess, 0));
-    row.push(fixed(parameter.k_hat, 2));
+    match (parameter.ess_tail, parameter.r_hat) {
+        (Some(tail), Some(r_hat)) => row.extend([fixed(tail, 0), fixed(r_hat, 3)]),
+        (Some(_) | None, _) => row.push(fixed(parameter.k_hat, 2)),
+    }
     row
 }
 
-fn bound(report: &Report, paint: Paint) -> String {
-    let elbo = &report.elbo;
+fn bound(elbo: &ElboReport, paint: Paint) -> String {
     let decimals = decimals_for(elbo.mcse, 1).clamp(2, 4);
     let mut rows: Vec<Vec<String>> = elbo
         .terms
@@ -279,7 +315,6 @@ fn term_cells(term: &TermReport, decimals: usize) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::ElboReport;
     use crate::report::Times;
     use crate::report::Verdict;
 
@@ -301,6 +336,8 @@ mod tests {
             mcse: 0.001_22,
             ess: 1024.0,
             k_hat: 0.31,
+            ess_tail: None,
+            r_hat: None,
         };
         let term = |name: &str, kind: &str, plate: Option<&str>, value: f64| TermReport {
             name: name.to_owned(),
@@ -315,7 +352,7 @@ mod tests {
             seed: 1,
             rows: 919,
             plates: IndexMap::from([("county".to_owned(), 85)]),
-            elbo: ElboReport {
+            elbo: Some(ElboReport {
                 total: -1061.9,
                 mcse: 0.02,
                 terms: vec![
@@ -324,13 +361,16 @@ mod tests {
                     term("log_radon", "reconstruction", Some("house"), -1043.2),
                 ],
                 trace: Vec::new(),
-            },
+            }),
+            sampler: None,
             verdict: Verdict {
                 trust: "yes".to_owned(),
                 k_hat: 0.31,
                 converged: true,
-                text: "the guide matches the posterior (k-hat 0.31)".to_owned(),
+                text: "the approximation matches the posterior".to_owned(),
+                reason: "close".to_owned(),
             },
+            against: None,
             time: Times::default(),
             peak_rss_mb: Some(12.0),
             parameters: vec![
@@ -343,7 +383,7 @@ mod tests {
     #[test]
     fn a_report_reads_at_a_glance() {
         insta::assert_snapshot!(render(&report(), Shown::TopLevel, Paint::Plain), @r"
-        trust: the guide matches the posterior (k-hat 0.31)
+        trust: the approximation matches the posterior
 
              mean     sd     q5  median    q95    mcse   ess  k_hat
         mu  1.465  0.039  1.402   1.464  1.530  0.0012  1024   0.31
@@ -375,10 +415,10 @@ mod tests {
     #[test]
     fn numbers_that_are_not_finite_are_null_in_json() {
         let mut report = report();
-        report.elbo.total = f64::NAN;
+        report.elbo.as_mut().expect("a bound").total = f64::NAN;
         let json = serde_json::to_string(&report).expect("a report is plain data");
         assert!(json.contains("\"total\":null"));
         let back: Report = serde_json::from_str(&json).expect("null is read as NaN");
-        assert!(back.elbo.total.is_nan());
+        assert!(back.elbo.expect("a bound").total.is_nan());
     }
 }

@@ -11,7 +11,7 @@ use crate::problem::Problem;
 use crate::problem::did_you_mean;
 
 /// The families of the language that are not built yet.
-const PLANNED: &[&str] = &["low_rank", "laplace", "amortized"];
+const PLANNED: &[&str] = &["amortized"];
 
 impl<'a> Checker<'a> {
     /// Checks the rules.
@@ -106,13 +106,35 @@ impl<'a> Checker<'a> {
                 },
             );
         };
-        if !family.args.is_empty() {
-            let message = format!("the guide `{name}` takes no arguments");
-            let problem = Problem::at(Code::UnknownGuideFamily, family.span, message);
-            return self.fail(problem.label(format!("expected `{name}`")));
+        let rank = match family.args.as_slice() {
+            [] => return Some(known),
+            [arg] if arg.name.is_none() => whole(&arg.value),
+            _ => None,
+        };
+        if let Some(ranked) = rank.and_then(|rank| known.with_rank(Some(rank))) {
+            return Some(ranked);
         }
-        Some(known)
+        let (message, expected) = match known.with_rank(Some(1)) {
+            Some(_) => (
+                format!("the rank of `{name}` is a whole number from 1 on"),
+                format!("expected for instance `{name}(10)`"),
+            ),
+            None => (
+                format!("the guide `{name}` takes no arguments"),
+                format!("expected `{name}`"),
+            ),
+        };
+        let problem = Problem::at(Code::UnknownGuideFamily, family.span, message);
+        self.fail(problem.label(expected))
     }
+}
+
+/// A literal whole number.
+fn whole(value: &ast::Expr) -> Option<u32> {
+    let ast::ExprKind::Number(x) = value.kind else {
+        return None;
+    };
+    (x.fract() == 0.0 && (0.0..=1e9).contains(&x)).then_some(x as u32)
 }
 
 fn families() -> String {

@@ -540,9 +540,16 @@ pub enum GuideFamily {
     MeanField,
     /// One dense Gaussian over everything.
     FullRank,
+    /// All coordinates related through the first so many.
+    LowRank(u32),
+    /// The Gaussian of the curvature at the mode of the joint density.
+    Laplace,
     /// A point estimate.
     Point,
 }
+
+/// The rank of `low_rank` where none is given.
+const RANK: u32 = 10;
 
 impl GuideFamily {
     /// Every family.
@@ -551,6 +558,8 @@ impl GuideFamily {
         GuideFamily::Structured,
         GuideFamily::MeanField,
         GuideFamily::FullRank,
+        GuideFamily::LowRank(RANK),
+        GuideFamily::Laplace,
         GuideFamily::Point,
     ];
 
@@ -561,7 +570,29 @@ impl GuideFamily {
             GuideFamily::Structured => "structured",
             GuideFamily::MeanField => "mean_field",
             GuideFamily::FullRank => "full_rank",
+            GuideFamily::LowRank(_) => "low_rank",
+            GuideFamily::Laplace => "laplace",
             GuideFamily::Point => "point",
+        }
+    }
+
+    /// The family of this name, with its rank in parentheses where it has one: `structured`, `low_rank(20)`.
+    pub fn parse(text: &str) -> Option<GuideFamily> {
+        let (name, rank) = match text.strip_suffix(')').and_then(|t| t.split_once('(')) {
+            Some((name, rank)) => (name, Some(rank.trim().parse::<u32>().ok()?)),
+            None => (text, None),
+        };
+        let known = Self::ALL.iter().find(|known| known.name() == name.trim())?;
+        known.with_rank(rank)
+    }
+
+    /// The same family of this rank, 1 at least; `None` if it has none.
+    pub fn with_rank(self, rank: Option<u32>) -> Option<GuideFamily> {
+        match (self, rank) {
+            (GuideFamily::LowRank(_), Some(0)) => None,
+            (GuideFamily::LowRank(_), Some(rank)) => Some(GuideFamily::LowRank(rank)),
+            (_, None) => Some(self),
+            (_, Some(_)) => None,
         }
     }
 }

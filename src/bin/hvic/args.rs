@@ -6,6 +6,7 @@ use clap::Subcommand;
 use clap::ValueEnum;
 use clap::ValueHint;
 use hvi::num::simd::Isa;
+use hvi::problem::did_you_mean;
 use hvi::typed::GuideFamily;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
@@ -54,6 +55,8 @@ pub enum ColorWhen {
 pub enum Command {
     /// Fit a model to data: the posterior, the bound and whether to trust them
     Fit(Fit),
+    /// Draw from the posterior with NUTS: the reference that a fit can be held against
+    Sample(Sample),
     /// Report every problem of a model, and with data how they bind to it
     Check(Check),
     /// Derive the joint density, the guide and the hierarchical ELBO of a model, step by step
@@ -92,25 +95,16 @@ pub struct Input {
     pub set: Vec<String>,
 }
 
-/// Arguments of `hvic fit`.
+/// What is reported of a posterior, and where it goes.
 #[derive(Args, Debug)]
-pub struct Fit {
-    /// Model and data.
-    #[command(flatten)]
-    pub input: Input,
-    /// The family of the guide, where the model does not choose another
-    #[arg(long, value_name = "FAMILY", value_parser = family())]
-    pub guide: Option<String>,
-    /// Read the main table in chunks of rows, again whenever rows are needed, so that it may be larger than memory
-    #[arg(long)]
-    pub stream: bool,
+pub struct Reporting {
     /// The seed of all random numbers: the same seed gives the same result
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub seed: u64,
-    /// Where the fit is written [default: MODEL.fit in the current folder]
-    #[arg(short, long, value_name = "FOLDER", value_hint = ValueHint::DirPath)]
+    /// Where the result is written [default: a fit to MODEL.fit in the current folder, a sample nowhere]
+    #[arg(short, long, visible_alias = "out", value_name = "FOLDER", value_hint = ValueHint::DirPath)]
     pub output: Option<PathBuf>,
-    /// Replace an existing fit
+    /// Replace an existing folder
     #[arg(long)]
     pub force: bool,
     /// Print the result as JSON
@@ -125,12 +119,65 @@ pub struct Fit {
     /// Central intervals in percent; 90 gives q5 and q95
     #[arg(long, value_name = "PERCENT", value_delimiter = ',', default_value = "90", value_parser = percent)]
     pub ci: Vec<f64>,
+    /// Exit with code 3 when the result is not to be trusted
+    #[arg(long)]
+    pub strict: bool,
+}
+
+/// Arguments of `hvic fit`.
+#[derive(Args, Debug)]
+pub struct Fit {
+    /// Model and data.
+    #[command(flatten)]
+    pub input: Input,
+    /// The family of the guide, instead of the model's: marginal, structured, mean_field, full_rank, low_rank(K), laplace or point
+    #[arg(long, value_name = "FAMILY", value_parser = family)]
+    pub guide: Option<GuideFamily>,
+    /// Read the main table in chunks of rows, again whenever rows are needed, so that it may be larger than memory
+    #[arg(long)]
+    pub stream: bool,
+    /// What is reported.
+    #[command(flatten)]
+    pub reporting: Reporting,
+    /// Hold the fit against another method, side by side
+    #[arg(long, value_name = "METHOD")]
+    pub against: Option<Method>,
     /// Stop after this many iterations
     #[arg(long, value_name = "N", default_value_t = 20_000)]
     pub max_iterations: usize,
-    /// Exit with code 3 when the fit is not to be trusted
+}
+
+/// A method that a fit is held against.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum, Debug)]
+pub enum Method {
+    /// The No-U-Turn Sampler over all coordinates.
+    Nuts,
+}
+
+/// Arguments of `hvic sample`.
+#[derive(Args, Debug)]
+pub struct Sample {
+    /// Model and data.
+    #[command(flatten)]
+    pub input: Input,
+    /// Chains
+    #[arg(long, value_name = "N", default_value = "4")]
+    pub chains: NonZeroUsize,
+    /// Iterations of each chain that adapt it and are thrown away
+    #[arg(long, value_name = "N", default_value_t = 1000)]
+    pub warmup: usize,
+    /// Draws of each chain
+    #[arg(long, value_name = "N", default_value = "1000")]
+    pub draws: NonZeroUsize,
+    /// The mean acceptance that steps are tuned to; nearer to 1 they are smaller, and diverge less
+    #[arg(long, value_name = "SHARE", default_value_t = 0.8, value_parser = share)]
+    pub accept: f64,
+    /// Integrate group effects out where that is possible, and sample what is left
     #[arg(long)]
-    pub strict: bool,
+    pub marginal: bool,
+    /// What is reported.
+    #[command(flatten)]
+    pub reporting: Reporting,
 }
 
 /// Arguments of `hvic check`.
@@ -150,9 +197,9 @@ pub struct Explain {
     /// Model and data.
     #[command(flatten)]
     pub input: Input,
-    /// The family of the guide, where the model does not choose another
-    #[arg(long, value_name = "FAMILY", value_parser = family())]
-    pub guide: Option<String>,
+    /// The family of the guide, instead of the model's: marginal, structured, mean_field, full_rank, low_rank(K), laplace or point
+    #[arg(long, value_name = "FAMILY", value_parser = family)]
+    pub guide: Option<GuideFamily>,
     /// How to write it
     #[arg(long, value_name = "FORMAT", default_value = "text")]
     pub format: Format,
@@ -185,9 +232,9 @@ pub struct Emit {
     /// Model and data.
     #[command(flatten)]
     pub input: Input,
-    /// The family of the guide, where the model does not choose another
-    #[arg(long, value_name = "FAMILY", value_parser = family())]
-    pub guide: Option<String>,
+    /// The family of the guide, instead of the model's: marginal, structured, mean_field, full_rank, low_rank(K), laplace or point
+    #[arg(long, value_name = "FAMILY", value_parser = family)]
+    pub guide: Option<GuideFamily>,
 }
 
 /// A stage of the compiler.
@@ -279,20 +326,25 @@ pub enum Page {
     Problems,
 }
 
-fn family() -> clap::builder::PossibleValuesParser {
-    GuideFamily::ALL
-        .iter()
-        .map(|f| f.name())
-        .collect::<Vec<_>>()
-        .into()
+/// The family of a guide: one of their names, `low_rank` with its rank.
+fn family(text: &str) -> Result<GuideFamily, String> {
+    GuideFamily::parse(text).ok_or_else(|| {
+        let names: Vec<&str> = GuideFamily::ALL.iter().map(|f| f.name()).collect();
+        match did_you_mean(text, names.iter().copied()) {
+            Some(near) => format!("did you mean `{near}`?"),
+            None => format!("there are {} and low_rank(K)", names.join(", ")),
+        }
+    })
 }
 
-/// The family of this name, which [`family`] has let through.
-pub fn family_named(name: Option<&str>) -> Option<GuideFamily> {
-    GuideFamily::ALL
-        .iter()
-        .copied()
-        .find(|f| Some(f.name()) == name)
+/// A share between 0 and 1.
+fn share(text: &str) -> Result<f64, String> {
+    let number: f64 = text.parse().map_err(|_| "not a number".to_owned())?;
+    if number > 0.0 && number < 1.0 {
+        Ok(number)
+    } else {
+        Err("a share is more than 0 and less than 1".to_owned())
+    }
 }
 
 /// A share in percent; numbers below 1 are taken as fractions.

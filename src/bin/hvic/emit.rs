@@ -1,6 +1,5 @@
 //! `hvic emit`: the value of a compiler stage, as text.
 
-use crate::args;
 use crate::args::Emit as Args;
 use crate::args::Stage;
 use crate::load;
@@ -50,7 +49,7 @@ fn text(args: &Args, terminal: &Terminal) -> Result<String, Failure> {
 
 fn guide(args: &Args, joint: &Joint) -> Result<Guide, Failure> {
     let spec = GuideSpec {
-        default: args::family_named(args.guide.as_deref()),
+        default: args.guide,
     };
     guide::derive(joint, &spec).map_err(|p| Failure::problems(p, joint.model().typed().source()))
 }

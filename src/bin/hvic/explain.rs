@@ -1,6 +1,5 @@
 //! `hvic explain`: the derivation of a model's hierarchical ELBO.
 
-use crate::args;
 use crate::args::Explain as Args;
 use crate::args::Format;
 use crate::load;
@@ -28,7 +27,7 @@ pub fn run(args: &Args, terminal: &Terminal) -> Result<Exit, Failure> {
     let model = load::bound_or_sketched(&args.input, terminal)?;
     let joint = joint::lower(&model);
     let spec = GuideSpec {
-        default: args::family_named(args.guide.as_deref()),
+        default: args.guide,
     };
     let guide =
         guide::derive(&joint, &spec).map_err(|p| Failure::problems(p, model.typed().source()))?;

@@ -11,6 +11,8 @@ mod fit;
 mod fmt;
 mod load;
 mod memory;
+mod posterior;
+mod sample;
 mod summary;
 mod terminal;
 
@@ -45,6 +47,7 @@ fn run(cli: Cli, terminal: &Terminal) -> Result<Exit, Failure> {
     force_isa(cli.isa)?;
     match cli.command {
         Command::Fit(args) => fit::run(&args, terminal),
+        Command::Sample(args) => sample::run(&args, terminal),
         Command::Check(args) => check::run(&args, terminal),
         Command::Explain(args) => explain::run(&args, terminal),
         Command::Emit(args) => emit::run(&args, terminal),

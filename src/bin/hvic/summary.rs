@@ -17,7 +17,7 @@ pub fn run(args: &Args, terminal: &Terminal) -> Result<Exit, Failure> {
         )
     })?;
     if args.json {
-        report.elbo.trace.clear();
+        report.clear_trace();
         let json = serde_json::to_string_pretty(&report)
             .map_err(|e| Failure::usage(format!("the result has no JSON: {e}")))?;
         terminal.result(&format!("{json}\n"))?;

@@ -3,6 +3,7 @@
 use super::moments::Cells;
 use super::moments::Columns;
 use super::moments::factors;
+use super::moments::moments;
 use super::moments::triangle;
 use crate::tape::affine::Column;
 use std::sync::Arc;
@@ -86,11 +87,12 @@ impl Table {
             constant: 0.0,
             weights: None,
         };
+        let moments = moments(&columns, &Cells::of(&cell, groups))?;
         Some(Triangles {
             size,
             ones: self.ones,
             groups,
-            entries: factors(&columns, &Cells::of(&cell, groups), self.ones)?,
+            entries: factors(&moments, self.columns.len(), self.ones)?,
         })
     }
 }
