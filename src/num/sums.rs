@@ -125,14 +125,8 @@ fn store<S: Simd>(vectors: &[S::f64s; MOST_VECTORS], totals: &mut Totals<f64>) {
 
 /// What is left over behind the whole groups.
 #[inline(always)]
-fn behind(lanes: &[f64]) -> &[f64] {
+fn rest(lanes: &[f64]) -> &[f64] {
     &lanes[lanes.len() - lanes.len() % SIDE_BY_SIDE..]
-}
-
-/// What is left over, vector by vector; the last may not be full.
-#[inline(always)]
-fn rest<S: Simd>(lanes: &[f64]) -> impl Iterator<Item = &[f64]> {
-    behind(lanes).chunks(S::F64_LANES)
 }
 
 impl WithSimd for Sums<'_> {
@@ -146,10 +140,10 @@ impl WithSimd for Sums<'_> {
                 *total = simd.add_f64s(*total, *lane);
             }
         }
-        for (total, lanes) in totals.iter_mut().zip(rest::<S>(self.lanes)) {
-            *total = simd.add_f64s(*total, simd.partial_load_f64s(lanes));
-        }
         store::<S>(&totals, self.totals);
+        for (total, lane) in self.totals.iter_mut().zip(rest(self.lanes)) {
+            *total += *lane;
+        }
     }
 }
 
@@ -165,7 +159,7 @@ impl WithSimd for Products<'_> {
             }
         }
         store::<S>(&totals, self.totals);
-        for (total, lane) in self.totals.iter_mut().zip(behind(self.lanes)) {
+        for (total, lane) in self.totals.iter_mut().zip(rest(self.lanes)) {
             *total *= *lane;
         }
     }
@@ -194,13 +188,11 @@ impl<const K: usize> WithSimd for Dots<'_, K> {
             }
             first += each;
         }
-        for ((totals, mut sums), column) in self.totals.into_iter().zip(sums).zip(self.columns) {
-            let pairs = rest::<S>(self.lanes).zip(rest::<S>(column));
-            for (sum, (lanes, column)) in sums.iter_mut().zip(pairs) {
-                let lanes = simd.partial_load_f64s(lanes);
-                *sum = simd.mul_add_f64s(lanes, simd.partial_load_f64s(column), *sum);
+        for ((totals, sums), column) in self.totals.into_iter().zip(&sums).zip(self.columns) {
+            store::<S>(sums, totals);
+            for ((total, lane), x) in totals.iter_mut().zip(rest(self.lanes)).zip(rest(column)) {
+                *total = lane.mul_add(*x, *total);
             }
-            store::<S>(&sums, totals);
         }
     }
 }

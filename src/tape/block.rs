@@ -5,7 +5,6 @@ use super::elementwise::Bar;
 use super::elementwise::Elementwise;
 use super::elementwise::Lanes;
 use super::elementwise::MOST_ARGS;
-use super::elementwise::Run;
 use super::elementwise::Scalar;
 use super::elementwise::Seed;
 use super::elementwise::Stretch;
@@ -606,9 +605,9 @@ fn sum_up<T: Scalar>(
     let kernel = (T::kernel(op).one_pass.as_ref()).expect("what is summed up has a loop for it");
     let sums = (kernel.stretch)(Stretch {
         args: &args,
-        runs: &mut [Run::to(slopes.len(), T::zero())],
+        base: T::zero(),
         columns: &[],
-        coefficients: &[],
+        rows: slopes.len(),
         dots: &mut [],
         shared,
         slopes,

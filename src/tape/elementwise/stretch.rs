@@ -1,6 +1,6 @@
 //! Densities summed over rows, with their partial derivatives: one loop, which leaves out what need not be worked out for each row.
 //!
-//! Where the predictor is affine, the loop begins at the columns and ends at their sums over each run of rows with the same coefficients.
+//! Where the predictor is affine and its coefficients are the same in all rows, the loop begins at the columns and ends at their sums.
 
 use super::OnePass;
 use super::Scalar;
@@ -15,10 +15,8 @@ use std::marker::PhantomData;
 
 /// Rows that go through the loop together: few, so that the columns of the next are fetched while these are worked on.
 const BLOCK: usize = 64;
-/// Lanes whose loop the compiler writes out.
+/// Lanes that are computed along, however few count.
 const PART: usize = 32;
-/// Lanes of the loop for what is left over, which are computed along however few count.
-const LEFT: usize = 8;
 /// The most columns that one loop goes through.
 const AT_ONCE: usize = 4;
 /// The most columns of a predictor.
@@ -29,7 +27,7 @@ pub const MOST_ROWS: usize = 1000;
 /// An argument of a density over a stretch of rows.
 #[derive(Clone, Copy, Debug)]
 pub enum StretchArg<'a, T> {
-    /// What the runs say.
+    /// `base` + Σ coefficient · column.
     Predicted,
     /// Data, a number for each row; there may be more of them than rows.
     Column(&'a [f64]),
@@ -44,40 +42,18 @@ pub enum StretchArg<'a, T> {
 pub struct Stretch<'a, T> {
     /// The arguments of the density.
     pub args: &'a [StretchArg<'a, T>],
-    /// Runs of rows; one of all rows where nothing is predicted.
-    pub runs: &'a mut [Run<T>],
-    /// Those of the predictor, at most [`MOST_COLUMNS`]; there may be more numbers in them than rows.
-    pub columns: &'a [&'a [f64]],
-    /// For each run the coefficients of the columns.
-    pub coefficients: &'a [T],
-    /// For each run the sums of the columns times the slopes.
+    /// What a predictor is without columns.
+    pub base: T,
+    /// Those of a predictor, with their coefficients. At most [`MOST_COLUMNS`]; there may be more numbers in them than rows.
+    pub columns: &'a [(T, &'a [f64])],
+    /// The number of rows, at most [`MOST_ROWS`].
+    pub rows: usize,
+    /// For each column the sum of its products with the slopes, which are the partial derivatives by the predictor.
     pub dots: &'a mut [T],
     /// For each shared argument the sum of the partial derivatives, at its place.
     pub shared: &'a mut [T],
-    /// The slopes, row by row; empty where only sums are wanted.
+    /// The slopes themselves; empty where only sums are wanted.
     pub slopes: &'a mut [T],
-}
-
-/// Rows in which the predictor is `base` + Σ coefficient · column.
-#[derive(Clone, Copy, Debug)]
-pub struct Run<T> {
-    /// The first row behind it; it begins where the one before ends. The last ends at [`MOST_ROWS`] at most.
-    pub end: usize,
-    /// What the predictor is without columns.
-    pub base: T,
-    /// To be written: the sum of the slopes, which are the partial derivatives by the predictor.
-    pub slope: T,
-}
-
-impl<T: Real> Run<T> {
-    /// A run that ends before a row.
-    pub fn to(end: usize, base: T) -> Run<T> {
-        Run {
-            end,
-            base,
-            slope: T::zero(),
-        }
-    }
 }
 
 /// What a stretch sums up to.
@@ -87,6 +63,8 @@ pub struct StretchSum<T> {
     pub add: T,
     /// The product of what is multiplied.
     pub product: T,
+    /// The sum of the slopes.
+    pub slope: T,
 }
 
 impl<T: Real> StretchSum<T> {
@@ -118,9 +96,9 @@ impl<R: OnePass<N>, T: Scalar, const N: usize> Task for Loop<'_, R, T, N> {
     fn run<F: Fma>(self) -> StretchSum<T> {
         let Stretch {
             args,
-            runs,
+            base,
             columns,
-            coefficients,
+            rows,
             dots,
             shared,
             slopes,
@@ -131,59 +109,49 @@ impl<R: OnePass<N>, T: Scalar, const N: usize> Task for Loop<'_, R, T, N> {
             StretchArg::Predicted | StretchArg::Column(_) | StretchArg::Lanes(_) => T::zero(),
         });
         let zeros = [T::zero(); 8];
-        let (mut adds, mut product) = (zeros, [T::one(); 8]);
+        let (mut adds, mut product, mut slope) = (zeros, [T::one(); 8], zeros);
         let mut by_column = [zeros; MOST_COLUMNS];
-        let by_column = &mut by_column[..columns.len()];
         let mut by_shared = [zeros; N];
         let mut lanes = Lanes::<T, N>::new(same);
-        let predicted = (args.iter()).any(|arg| matches!(arg, StretchArg::Predicted));
-        let mut start = 0;
-        for (r, run) in runs.iter_mut().enumerate() {
-            let own = &coefficients[r * columns.len()..];
-            let mut slope = zeros;
-            by_column.fill(zeros);
-            for first in (start..run.end).step_by(BLOCK) {
-                let n = BLOCK.min(run.end - first);
-                if predicted {
+        for first in (0..rows).step_by(BLOCK) {
+            let n = BLOCK.min(rows - first);
+            match args[R::BY.trailing_zeros() as usize] {
+                StretchArg::Lanes(values) => {
+                    lanes.eta[..n].copy_from_slice(&values[first..first + n]);
+                }
+                StretchArg::Same(value) => lanes.eta.fill(value),
+                StretchArg::Column(_) => unreachable!("data have no partial derivatives"),
+                StretchArg::Predicted => {
                     let behind = first + BLOCK;
-                    if columns.iter().all(|column| column.len() >= behind) {
+                    if columns.iter().all(|(_, column)| column.len() >= behind) {
                         // A whole block, known when compiled: no rows are left over. Those behind the last are of no account.
-                        let eta = &mut lanes.eta[..BLOCK];
-                        predict::<T, F>(eta, run.base, own, columns, first);
+                        predict::<T, F>(&mut lanes.eta[..BLOCK], base, columns, first);
                     } else {
-                        predict::<T, F>(&mut lanes.eta[..n], run.base, own, columns, first);
+                        predict::<T, F>(&mut lanes.eta[..n], base, columns, first);
                     }
                 }
-                for part in (0..n - n % PART).step_by(PART) {
-                    lanes.part::<R, F, PART>(args, same, (first, part, n));
-                }
-                for part in (n - n % PART..n).step_by(LEFT) {
-                    lanes.part::<R, F, LEFT>(args, same, (first, part, n));
-                }
-                T::sums::<F>(&mut adds, &lanes.add[..n]);
-                if R::PRODUCTS {
-                    T::products::<F>(&mut product, &lanes.product[..n.next_multiple_of(LEFT)]);
-                }
-                T::sums::<F>(&mut slope, &lanes.slope[..n]);
-                if let Some(slopes) = slopes.get_mut(first..first + n) {
-                    slopes.copy_from_slice(&lanes.slope[..n]);
-                }
-                for (k, totals) in by_shared.iter_mut().enumerate() {
-                    if R::SHARED >> k & 1 == 1 {
-                        T::sums::<F>(totals, &lanes.shared[k][..n]);
-                    }
-                }
-                let totals = by_column.chunks_mut(AT_ONCE);
-                for (some, totals) in columns.chunks(AT_ONCE).zip(totals) {
-                    collect::<T, F>(&lanes.slope[..n], some, first, totals);
+            }
+            lanes.compute::<R, F>(args, same, first, n);
+            T::sums::<F>(&mut adds, &lanes.add[..n]);
+            if R::PRODUCTS {
+                T::products::<F>(&mut product, &lanes.product[..n]);
+            }
+            T::sums::<F>(&mut slope, &lanes.slope[..n]);
+            if let Some(slopes) = slopes.get_mut(first..first + n) {
+                slopes.copy_from_slice(&lanes.slope[..n]);
+            }
+            for (k, totals) in by_shared.iter_mut().enumerate() {
+                if R::SHARED >> k & 1 == 1 {
+                    T::sums::<F>(totals, &lanes.shared[k][..n]);
                 }
             }
-            run.slope = sum_of(slope);
-            let dots = &mut dots[r * columns.len()..];
-            for (dot, totals) in dots.iter_mut().zip(&*by_column) {
-                *dot = sum_of(*totals);
+            let totals = by_column.chunks_mut(AT_ONCE);
+            for (some, totals) in columns.chunks(AT_ONCE).zip(totals) {
+                collect::<T, F>(&lanes.slope[..n], some, first, totals);
             }
-            start = run.end;
+        }
+        for (dot, totals) in dots.iter_mut().zip(by_column) {
+            *dot = sum_of(totals);
         }
         for (k, (sum, totals)) in shared.iter_mut().zip(by_shared).enumerate() {
             if R::SHARED >> k & 1 == 1 {
@@ -193,6 +161,7 @@ impl<R: OnePass<N>, T: Scalar, const N: usize> Task for Loop<'_, R, T, N> {
         StretchSum {
             add: sum_of(adds),
             product: product_of(product),
+            slope: sum_of(slope),
         }
     }
 }
@@ -223,67 +192,72 @@ impl<T: Scalar, const N: usize> Lanes<T, N> {
         }
     }
 
-    /// The densities and their partial derivatives of `P` of the `n` rows of a block, from `part` on.
+    /// The densities of a block whose predictors are there, and their partial derivatives.
     #[inline(always)]
-    fn part<R: OnePass<N>, F: Fma, const P: usize>(
+    fn compute<R: OnePass<N>, F: Fma>(
         &mut self,
         args: &[StretchArg<'_, T>],
         same: [T; N],
-        (first, part, n): (usize, usize, usize),
+        first: usize,
+        n: usize,
     ) {
-        let (all, n) = (first + part, P.min(n - part));
-        for (spare, arg) in self.spare.iter_mut().zip(args) {
-            match arg {
-                StretchArg::Predicted | StretchArg::Same(_) => {}
-                StretchArg::Lanes(values) => {
-                    if values.len() < all + P {
-                        spare[..n].copy_from_slice(&values[all..all + n]);
+        for part in (0..n).step_by(PART) {
+            let all = part + first;
+            for (spare, arg) in self.spare.iter_mut().zip(args) {
+                match arg {
+                    StretchArg::Predicted | StretchArg::Same(_) => {}
+                    StretchArg::Lanes(values) => {
+                        if values.len() < all + PART {
+                            spare[..values.len() - all].copy_from_slice(&values[all..]);
+                        }
                     }
-                }
-                StretchArg::Column(values) => {
-                    if values.len() < all + P || T::in_place(values).is_none() {
-                        for (spare, value) in spare.iter_mut().zip(&values[all..all + n]) {
-                            *spare = T::of(*value);
+                    StretchArg::Column(values) => {
+                        if values.len() < all + PART || T::in_place(values).is_none() {
+                            for (spare, value) in spare.iter_mut().zip(&values[all..]) {
+                                *spare = T::of(*value);
+                            }
                         }
                     }
                 }
             }
-        }
-        let p = part / P;
-        let eta = &self.eta.as_chunks::<P>().0[p];
-        let lanes: [&[T; P]; N] = std::array::from_fn(|k| {
-            let values = match args[k] {
-                StretchArg::Predicted => return eta,
-                StretchArg::Same(_) => None,
-                StretchArg::Lanes(values) => Some(values),
-                StretchArg::Column(values) => T::in_place(values),
-            };
-            let whole = values.and_then(|values| values[all..].first_chunk());
-            whole.unwrap_or(&self.spare[k].as_chunks().0[0])
-        });
-        let slope = &mut self.slope.as_chunks_mut::<P>().0[p];
-        let add = &mut self.add.as_chunks_mut::<P>().0[p];
-        let product = &mut self.product.as_chunks_mut::<P>().0[p];
-        let mut shared =
-            (self.shared.each_mut()).map(|shared| &mut shared.as_chunks_mut::<P>().0[p]);
-        for i in 0..P {
-            let args = std::array::from_fn(|k| {
-                let shared = R::SHARED >> k & 1 == 1;
-                Lane::<T, F>::new(if shared { same[k] } else { lanes[k][i] })
+            let data: [&[T; PART]; N] = std::array::from_fn(|k| {
+                let values = match args[k] {
+                    StretchArg::Predicted | StretchArg::Same(_) => None,
+                    StretchArg::Lanes(values) => Some(values),
+                    StretchArg::Column(values) => T::in_place(values),
+                };
+                let whole = values.and_then(|values| values[all..].first_chunk());
+                whole.unwrap_or(&self.spare[k])
             });
-            let lane = R::lane(args);
-            add[i] = lane.add.get();
-            if R::PRODUCTS {
-                // What is left over is multiplied up in whole vectors.
-                let counts = P > LEFT || i < n;
-                product[i] = if counts { lane.product.get() } else { T::one() };
-            }
-            for (k, (shared, partial)) in shared.iter_mut().zip(lane.partials).enumerate() {
-                if R::BY >> k & 1 == 1 {
-                    slope[i] = partial.get();
+            let p = part / PART;
+            let eta = &self.eta.as_chunks::<PART>().0[p];
+            let slope = &mut self.slope.as_chunks_mut::<PART>().0[p];
+            let add = &mut self.add.as_chunks_mut::<PART>().0[p];
+            let product = &mut self.product.as_chunks_mut::<PART>().0[p];
+            let mut shared =
+                (self.shared.each_mut()).map(|shared| &mut shared.as_chunks_mut::<PART>().0[p]);
+            for i in 0..PART {
+                let args = std::array::from_fn(|k| {
+                    Lane::<T, F>::new(if R::BY >> k & 1 == 1 {
+                        eta[i]
+                    } else if R::SHARED >> k & 1 == 1 {
+                        same[k]
+                    } else {
+                        data[k][i]
+                    })
+                });
+                let lane = R::lane(args);
+                add[i] = lane.add.get();
+                if R::PRODUCTS {
+                    product[i] = lane.product.get();
                 }
-                if R::SHARED >> k & 1 == 1 {
-                    shared[i] = partial.get();
+                for (k, (shared, partial)) in shared.iter_mut().zip(lane.partials).enumerate() {
+                    if R::BY >> k & 1 == 1 {
+                        slope[i] = partial.get();
+                    }
+                    if R::SHARED >> k & 1 == 1 {
+                        shared[i] = partial.get();
+                    }
                 }
             }
         }
@@ -292,35 +266,24 @@ impl<T: Scalar, const N: usize> Lanes<T, N> {
 
 /// The predictors of a block.
 #[inline(always)]
-fn predict<T: Real, F: Fma>(
-    eta: &mut [T],
-    base: T,
-    coefficients: &[T],
-    columns: &[&[f64]],
-    first: usize,
-) {
+fn predict<T: Real, F: Fma>(eta: &mut [T], base: T, columns: &[(T, &[f64])], first: usize) {
     if columns.is_empty() {
         eta.fill(base);
     }
-    let some = columns.chunks(AT_ONCE).zip(coefficients.chunks(AT_ONCE));
-    for (k, (some, coefficients)) in some.enumerate() {
-        match (some, coefficients) {
-            ([a, b, c, d], [u, v, w, x, ..]) if k == 0 => {
-                let terms = [(*u, *a), (*v, *b), (*w, *c), (*x, *d)];
-                predict_some::<T, F, 4, true>(eta, base, terms, first);
+    for (k, some) in columns.chunks(AT_ONCE).enumerate() {
+        match (k, some) {
+            (0, [a]) => predict_some::<T, F, 1, true>(eta, base, [*a], first),
+            (0, [a, b]) => predict_some::<T, F, 2, true>(eta, base, [*a, *b], first),
+            (0, [a, b, c]) => predict_some::<T, F, 3, true>(eta, base, [*a, *b, *c], first),
+            (0, [a, b, c, d, ..]) => {
+                predict_some::<T, F, 4, true>(eta, base, [*a, *b, *c, *d], first);
             }
-            ([a, b, c, d], [u, v, w, x, ..]) => {
-                let terms = [(*u, *a), (*v, *b), (*w, *c), (*x, *d)];
-                predict_some::<T, F, 4, false>(eta, base, terms, first);
+            (_, [a, b, c, d, ..]) => {
+                predict_some::<T, F, 4, false>(eta, base, [*a, *b, *c, *d], first);
             }
-            (some, coefficients) => {
-                for (j, (column, coefficient)) in some.iter().zip(coefficients).enumerate() {
-                    let term = [(*coefficient, *column)];
-                    if k == 0 && j == 0 {
-                        predict_some::<T, F, 1, true>(eta, base, term, first);
-                    } else {
-                        predict_some::<T, F, 1, false>(eta, base, term, first);
-                    }
+            (_, some) => {
+                for a in some {
+                    predict_some::<T, F, 1, false>(eta, base, [*a], first);
                 }
             }
         }
@@ -349,18 +312,18 @@ fn predict_some<T: Real, F: Fma, const K: usize, const SET: bool>(
 #[inline(always)]
 fn collect<T: Real, F: Fma>(
     slope: &[T],
-    columns: &[&[f64]],
+    columns: &[(T, &[f64])],
     first: usize,
     totals: &mut [Totals<T>],
 ) {
     match (columns, totals) {
-        ([a], [u, ..]) => collect_some::<T, F, 1>(slope, [a], first, [u]),
-        ([a, b], [u, v, ..]) => collect_some::<T, F, 2>(slope, [a, b], first, [u, v]),
+        ([a], [u, ..]) => collect_some::<T, F, 1>(slope, [*a], first, [u]),
+        ([a, b], [u, v, ..]) => collect_some::<T, F, 2>(slope, [*a, *b], first, [u, v]),
         ([a, b, c], [u, v, w, ..]) => {
-            collect_some::<T, F, 3>(slope, [a, b, c], first, [u, v, w]);
+            collect_some::<T, F, 3>(slope, [*a, *b, *c], first, [u, v, w]);
         }
         ([a, b, c, d, ..], [u, v, w, x, ..]) => {
-            collect_some::<T, F, 4>(slope, [a, b, c, d], first, [u, v, w, x]);
+            collect_some::<T, F, 4>(slope, [*a, *b, *c, *d], first, [u, v, w, x]);
         }
         _ => {}
     }
@@ -369,10 +332,10 @@ fn collect<T: Real, F: Fma>(
 #[inline(always)]
 fn collect_some<T: Real, F: Fma, const K: usize>(
     slope: &[T],
-    columns: [&[f64]; K],
+    columns: [(T, &[f64]); K],
     first: usize,
     totals: [&mut Totals<T>; K],
 ) {
-    let columns = columns.map(|column| &column[first..first + slope.len()]);
+    let columns = columns.map(|(_, column)| &column[first..first + slope.len()]);
     T::dots::<F, K>(totals, slope, columns);
 }

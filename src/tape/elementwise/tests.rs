@@ -191,9 +191,9 @@ fn one_pass_gives_the_same_sums_and_partials() {
                 let (mut slopes, mut shared) = (vec![0.0; n], vec![0.0; at.len()]);
                 let sums = (kernel.stretch)(Stretch {
                     args: &args,
-                    runs: &mut [Run::to(n, 0.0)],
+                    base: 0.0,
                     columns: &[],
-                    coefficients: &[],
+                    rows: n,
                     dots: &mut [],
                     shared: &mut shared,
                     slopes: &mut slopes,

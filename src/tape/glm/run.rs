@@ -12,7 +12,6 @@ use crate::tape::elementwise::LaneArray;
 use crate::tape::elementwise::Lanes;
 use crate::tape::elementwise::MOST_LANES;
 use crate::tape::elementwise::OnePassKernel;
-use crate::tape::elementwise::Run;
 use crate::tape::elementwise::Scalar;
 use crate::tape::elementwise::Stretch;
 use crate::tape::elementwise::StretchArg;
@@ -291,9 +290,9 @@ impl Glm {
             let mut shared: SmallVec<[T; 4]> = SmallVec::from_elem(T::zero(), args.len());
             let sums = (kernel.stretch)(Stretch {
                 args: &args,
-                runs: &mut [Run::to(n, T::zero())],
+                base: T::zero(),
                 columns: &[],
-                coefficients: &[],
+                rows: n,
                 dots: &mut [],
                 shared: &mut shared,
                 slopes: &mut slopes[kernel.by][..n],

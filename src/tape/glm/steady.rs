@@ -11,7 +11,6 @@ use super::run::Given;
 use crate::tape::affine::Column;
 use crate::tape::elementwise::MOST_COLUMNS;
 use crate::tape::elementwise::MOST_ROWS;
-use crate::tape::elementwise::Run;
 use crate::tape::elementwise::Scalar;
 use crate::tape::elementwise::Stretch;
 use crate::tape::elementwise::StretchArg;
@@ -21,9 +20,6 @@ use std::sync::Arc;
 
 /// The shortest runs, on average, that pay for sums of their own.
 const SHORTEST_RUN: usize = 24;
-
-/// The most runs of a batch.
-const MOST_RUNS: usize = 32;
 
 /// The distinct columns of a predictor, and where each of its atoms finds its own; those alone find none.
 #[derive(Clone, Debug)]
@@ -67,13 +63,6 @@ impl Steady {
     }
 }
 
-/// Rows of some runs that one loop goes through, and their runs.
-struct Batch {
-    rows: Range<usize>,
-    /// For each the number of the run and the first row behind it; the last run may go on in the next batch.
-    runs: SmallVec<[(usize, usize); MOST_RUNS]>,
-}
-
 impl Glm {
     /// Sums a chunk up at each vector of parameters.
     pub(super) fn steady_chunk<T: Scalar>(
@@ -82,100 +71,74 @@ impl Glm {
         given: &[Given<'_, T>],
         chunks: &mut [Chunk<T>],
     ) {
-        let mut memory = Memory::default();
+        let kernel = (self.one_pass::<T>()).expect("a steady term has a loop of its own");
+        let affine = &self.affines[0];
         let mut products: SmallVec<[T; 8]> = SmallVec::from_elem(T::one(), given.len());
         let mut factors = 0;
         let (all, runs) = (chunks[0].rows.clone(), chunks[0].runs.clone());
-        for batch in self.batches(all, runs) {
-            factors += batch.rows.len();
+        for (run, rows) in self.stretches(all, runs) {
+            factors += rows.len();
             if factors > MOST_ROWS {
-                factors = batch.rows.len();
+                factors = rows.len();
                 for (chunk, product) in chunks.iter_mut().zip(&mut products) {
                     chunk.value -= std::mem::replace(product, T::one()).log();
                 }
             }
             for ((given, chunk), product) in given.iter().zip(&mut *chunks).zip(&mut products) {
-                *product *= self.batch(steady, *given, &batch, chunk, &mut memory);
+                let none: &[f64] = &[];
+                let mut columns = [(T::zero(), none); MOST_COLUMNS];
+                let columns = &mut columns[..steady.columns.len()];
+                for (k, (slot, column)) in columns.iter_mut().zip(&steady.columns).enumerate() {
+                    let coefficient = if k < steady.offsets { 1.0 } else { 0.0 };
+                    *slot = (T::of(coefficient), column.behind(rows.start));
+                }
+                let mut base = T::of(affine.constant);
+                let tops = affine.tops.iter().zip(&steady.tops);
+                for (atom, place) in tops.chain(affine.runs.iter().zip(&steady.runs)) {
+                    let value = self.value(*given, atom, run);
+                    match place {
+                        None => base += value,
+                        Some(place) => columns[*place].0 += value,
+                    }
+                }
+                let args: SmallVec<[StretchArg<'_, T>; 4]> = (self.args.iter())
+                    .map(|arg| match arg {
+                        Arg::Predictor(_) => StretchArg::Predicted,
+                        Arg::Data(column) => StretchArg::Column(column.behind(rows.start)),
+                        Arg::Constant(value) => StretchArg::Same(T::of(*value)),
+                        Arg::Top(read) => StretchArg::Same(self.values(*given, *read)[0]),
+                    })
+                    .collect();
+                let mut dots = [T::zero(); MOST_COLUMNS];
+                let mut shared: SmallVec<[T; 4]> = SmallVec::from_elem(T::zero(), args.len());
+                let sums = (kernel.stretch)(Stretch {
+                    args: &args,
+                    base,
+                    columns,
+                    rows: rows.len(),
+                    dots: &mut dots[..columns.len()],
+                    shared: &mut shared,
+                    slopes: &mut [],
+                });
+                chunk.value += sums.add;
+                *product *= sums.product;
+                let sum = |place: &Option<usize>| place.map_or(sums.slope, |place| dots[place]);
+                let mut own_tops = chunk.tops.iter_mut();
+                for (place, total) in steady.tops.iter().zip(&mut own_tops) {
+                    *total += sum(place);
+                }
+                for (total, k) in own_tops.zip(self.top_args()) {
+                    *total += shared[k];
+                }
+                let own = (run - chunk.runs.start) * steady.runs.len();
+                for (total, place) in chunk.by_run[own..].iter_mut().zip(&steady.runs) {
+                    *total += sum(place);
+                }
             }
         }
         for (chunk, product) in chunks.iter_mut().zip(products) {
             chunk.value -= product.log();
         }
-    }
-
-    /// Adds the sums of a batch to those of its chunk; gives the product of what is multiplied.
-    fn batch<T: Scalar>(
-        &self,
-        steady: &Steady,
-        given: Given<'_, T>,
-        batch: &Batch,
-        chunk: &mut Chunk<T>,
-        memory: &mut Memory<T>,
-    ) -> T {
-        let kernel = (self.one_pass::<T>()).expect("a steady term has a loop of its own");
-        let (affine, each) = (&self.affines[0], steady.columns.len());
-        let first = batch.rows.start;
-        let Memory {
-            runs,
-            coefficients,
-            dots,
-            shared,
-        } = memory;
-        runs.clear();
-        coefficients.clear();
-        coefficients.resize(batch.runs.len() * each, T::zero());
-        dots.resize(coefficients.len(), T::zero());
-        shared.resize(self.args.len(), T::zero());
-        for (k, (run, end)) in batch.runs.iter().enumerate() {
-            let own = &mut coefficients[k * each..][..each];
-            own[..steady.offsets].fill(T::one());
-            let mut base = T::of(affine.constant);
-            let tops = affine.tops.iter().zip(&steady.tops);
-            for (atom, place) in tops.chain(affine.runs.iter().zip(&steady.runs)) {
-                let value = self.value(given, atom, *run);
-                match place {
-                    None => base += value,
-                    Some(place) => own[*place] += value,
-                }
-            }
-            runs.push(Run::to(end - first, base));
-        }
-        let columns: SmallVec<[&[f64]; MOST_COLUMNS]> =
-            (steady.columns.iter().map(|column| column.behind(first))).collect();
-        let args: SmallVec<[StretchArg<'_, T>; 4]> = (self.args.iter())
-            .map(|arg| match arg {
-                Arg::Predictor(_) => StretchArg::Predicted,
-                Arg::Data(column) => StretchArg::Column(column.behind(first)),
-                Arg::Constant(value) => StretchArg::Same(T::of(*value)),
-                Arg::Top(read) => StretchArg::Same(self.values(given, *read)[0]),
-            })
-            .collect();
-        let sums = (kernel.stretch)(Stretch {
-            args: &args,
-            runs,
-            columns: &columns,
-            coefficients,
-            dots,
-            shared,
-            slopes: &mut [],
-        });
-        chunk.value += sums.add;
-        for (k, (run, (number, _))) in runs.iter().zip(&batch.runs).enumerate() {
-            let dots = &dots[k * each..][..each];
-            let sum = |place: &Option<usize>| place.map_or(run.slope, |place| dots[place]);
-            for (place, total) in steady.tops.iter().zip(&mut chunk.tops) {
-                *total += sum(place);
-            }
-            let own = (number - chunk.runs.start) * steady.runs.len();
-            for (place, total) in steady.runs.iter().zip(&mut chunk.by_run[own..]) {
-                *total += sum(place);
-            }
-        }
-        let own_tops = &mut chunk.tops[steady.tops.len()..];
-        for (total, k) in own_tops.iter_mut().zip(self.top_args()) {
-            *total += shared[k];
-        }
-        sums.product
     }
 
     /// The value of an atom in a run, with its factor.
@@ -184,44 +147,21 @@ impl Glm {
         self.values(given, atom.read)[element] * T::of(atom.factor)
     }
 
-    /// The rows and runs of a chunk, batch by batch.
-    fn batches(&self, rows: Range<usize>, mut runs: Range<usize>) -> impl Iterator<Item = Batch> {
-        let mut first = rows.start;
-        std::iter::from_fn(move || {
-            let most = rows.end.min(first + MOST_ROWS);
-            let mut batch = Batch {
-                rows: first..first,
-                runs: SmallVec::new(),
-            };
-            while batch.rows.end < most && batch.runs.len() < MOST_RUNS {
-                let run_end = (self.runs.get(runs.start + 1)).map_or(rows.end, |end| *end as usize);
-                batch.rows.end = run_end.min(most);
-                batch.runs.push((runs.start, batch.rows.end));
-                if batch.rows.end == run_end {
-                    runs.start += 1;
-                }
-            }
-            first = batch.rows.end;
-            (!batch.rows.is_empty()).then_some(batch)
+    /// The rows of a chunk with their run, cut where a run ends and into stretches that are not too long.
+    fn stretches(
+        &self,
+        rows: Range<usize>,
+        runs: Range<usize>,
+    ) -> impl Iterator<Item = (usize, Range<usize>)> {
+        let whole = runs.is_empty().then(|| (0, rows.clone()));
+        let runs = runs.map(move |run| {
+            let [first, end] = [run, run + 1].map(|run| self.runs[run] as usize);
+            (run, first.max(rows.start)..end.min(rows.end))
+        });
+        whole.into_iter().chain(runs).flat_map(|(run, rows)| {
+            let end = rows.end;
+            rows.step_by(MOST_ROWS)
+                .map(move |first| (run, first..end.min(first + MOST_ROWS)))
         })
-    }
-}
-
-/// What a batch works with.
-struct Memory<T> {
-    runs: Vec<Run<T>>,
-    coefficients: Vec<T>,
-    dots: Vec<T>,
-    shared: Vec<T>,
-}
-
-impl<T> Default for Memory<T> {
-    fn default() -> Memory<T> {
-        Memory {
-            runs: Vec::new(),
-            coefficients: Vec::new(),
-            dots: Vec::new(),
-            shared: Vec::new(),
-        }
     }
 }
