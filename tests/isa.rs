@@ -49,7 +49,7 @@ fn models() -> Vec<(String, String, String)> {
     let mut models: Vec<(String, String, String)> = std::fs::read_dir(root)
         .expect("there are examples")
         .map(|entry| entry.expect("an entry of a folder").path())
-        .filter(|path| path.is_dir())
+        .filter(|path| path.join("model.hvi").is_file())
         .map(|path| {
             let name = path.file_name().expect("a name").to_string_lossy().into();
             let (model, data) = (path.join("model.hvi"), path.join("data.csv"));
