@@ -48,12 +48,34 @@ fn assert_formats(text: &str) {
     assert_eq!(ast::dump(&tree), ast::dump(&formatted), "from\n{text}");
     let count = |text: &str| text.matches("//").count() + text.matches("/*").count();
     assert_eq!(count(text), count(&once), "comments of\n{text}");
-    // What a comment holds stays as it is, blank lines too.
-    let block_comment = once.contains("/*");
-    assert!(
-        block_comment || !once.contains("\n\n\n") && !once.contains(" \n"),
-        "{once}"
-    );
+    // What a block comment holds stays as it is, blank lines too; all else is set anew.
+    let set = without_block_comments(&once);
+    assert!(!set.contains("\n\n\n") && !set.contains(" \n"), "{once}");
+}
+
+/// The text with every block comment as `/**/`.
+fn without_block_comments(text: &str) -> String {
+    let mut kept = String::new();
+    let mut rest = text;
+    while let Some(at) = rest.find(['/', '"']) {
+        let (before, behind) = rest.split_at(at);
+        kept.push_str(before);
+        let length = |end: Option<usize>| end.unwrap_or(behind.len());
+        let (keep, skip) = if behind.starts_with("/*") {
+            ("/**/", length(behind.find("*/").map(|i| i + 2)))
+        } else if behind.starts_with("//") {
+            let line = length(behind.find('\n'));
+            (&behind[..line], line)
+        } else if behind.starts_with('"') {
+            let quoted = length(behind[1..].find(['"', '\n']).map(|i| i + 2));
+            (&behind[..quoted], quoted)
+        } else {
+            ("/", 1)
+        };
+        kept.push_str(keep);
+        rest = &behind[skip..];
+    }
+    kept + rest
 }
 
 #[test]
