@@ -66,8 +66,8 @@ fn without_block_comments(text: &str) -> String {
         } else if behind.starts_with("//") {
             let line = length(behind.find('\n'));
             (&behind[..line], line)
-        } else if behind.starts_with('"') {
-            let quoted = length(behind[1..].find(['"', '\n']).map(|i| i + 2));
+        } else if let Some(quoted) = behind.strip_prefix('"') {
+            let quoted = length(quoted.find(['"', '\n']).map(|i| i + 2));
             (&behind[..quoted], quoted)
         } else {
             ("/", 1)

@@ -411,13 +411,16 @@ impl Real for f64 {
     }
     #[inline(always)]
     fn sums<F: Fma>(totals: &mut Totals<f64>, lanes: &[f64]) {
-        if let Err(sums::Sums { totals, lanes }) = F::vectors(sums::Sums { totals, lanes }) {
+        if let Err(sums::Joined { totals, lanes }) =
+            F::vectors(sums::Joined::<false> { totals, lanes })
+        {
             sums::by_number(totals, lanes, |sum, i| sum + lanes[i]);
         }
     }
     #[inline(always)]
     fn products<F: Fma>(totals: &mut Totals<f64>, lanes: &[f64]) {
-        if let Err(sums::Products { totals, lanes }) = F::vectors(sums::Products { totals, lanes })
+        if let Err(sums::Joined { totals, lanes }) =
+            F::vectors(sums::Joined::<true> { totals, lanes })
         {
             sums::by_number(totals, lanes, |product, i| product * lanes[i]);
         }

@@ -80,14 +80,8 @@ pub(super) fn by_number<T: Copy>(
     }
 }
 
-/// The totals of sums, going on.
-pub(super) struct Sums<'a> {
-    pub totals: &'a mut Totals<f64>,
-    pub lanes: &'a [f64],
-}
-
-/// The totals of products, going on.
-pub(super) struct Products<'a> {
+/// The totals of sums, or of products, going on.
+pub(super) struct Joined<'a, const PRODUCT: bool> {
     pub totals: &'a mut Totals<f64>,
     pub lanes: &'a [f64],
 }
@@ -123,13 +117,13 @@ fn store<S: Simd>(vectors: &[S::f64s; MOST_VECTORS], totals: &mut Totals<f64>) {
     }
 }
 
-/// What is left over behind the whole groups.
+/// What is left over behind the whole groups, for each vector of a group; some may be empty.
 #[inline(always)]
-fn rest(lanes: &[f64]) -> &[f64] {
-    &lanes[lanes.len() - lanes.len() % SIDE_BY_SIDE..]
+fn rest<S: Simd>(lanes: &[f64]) -> impl Iterator<Item = &[f64]> {
+    lanes[lanes.len() - lanes.len() % SIDE_BY_SIDE..].chunks(S::F64_LANES)
 }
 
-impl WithSimd for Sums<'_> {
+impl<const PRODUCT: bool> WithSimd for Joined<'_, PRODUCT> {
     type Output = ();
 
     #[inline(always)]
@@ -137,31 +131,25 @@ impl WithSimd for Sums<'_> {
         let mut totals = as_vectors(simd, self.totals);
         for lanes in vectors::<S>(self.lanes).chunks_exact(SIDE_BY_SIDE / S::F64_LANES) {
             for (total, lane) in totals.iter_mut().zip(lanes) {
-                *total = simd.add_f64s(*total, *lane);
+                *total = if PRODUCT {
+                    simd.mul_f64s(*total, *lane)
+                } else {
+                    simd.add_f64s(*total, *lane)
+                };
             }
         }
-        store::<S>(&totals, self.totals);
-        for (total, lane) in self.totals.iter_mut().zip(rest(self.lanes)) {
-            *total += *lane;
-        }
-    }
-}
-
-impl WithSimd for Products<'_> {
-    type Output = ();
-
-    #[inline(always)]
-    fn with_simd<S: Simd>(self, simd: S) {
-        let mut totals = as_vectors(simd, self.totals);
-        for lanes in vectors::<S>(self.lanes).chunks_exact(SIDE_BY_SIDE / S::F64_LANES) {
-            for (total, lane) in totals.iter_mut().zip(lanes) {
-                *total = simd.mul_f64s(*total, *lane);
-            }
+        // Vectors too: numbers written one by one cannot be handed on to the vector that reads them next.
+        for (total, some) in totals.iter_mut().zip(rest::<S>(self.lanes)) {
+            let lane = simd.partial_load_f64s(some);
+            *total = if PRODUCT {
+                let mask = simd.mask_between_m64s(0, some.len() as u64).mask();
+                let lane = simd.select_f64s(mask, lane, simd.splat_f64s(1.0));
+                simd.mul_f64s(*total, lane)
+            } else {
+                simd.add_f64s(*total, lane)
+            };
         }
         store::<S>(&totals, self.totals);
-        for (total, lane) in self.totals.iter_mut().zip(rest(self.lanes)) {
-            *total *= *lane;
-        }
     }
 }
 
@@ -188,11 +176,17 @@ impl<const K: usize> WithSimd for Dots<'_, K> {
             }
             first += each;
         }
-        for ((totals, sums), column) in self.totals.into_iter().zip(&sums).zip(self.columns) {
-            store::<S>(sums, totals);
-            for ((total, lane), x) in totals.iter_mut().zip(rest(self.lanes)).zip(rest(column)) {
-                *total = lane.mul_add(*x, *total);
+        for ((totals, sums), column) in self.totals.into_iter().zip(&mut sums).zip(self.columns) {
+            let column = &column[..self.lanes.len()];
+            let both = rest::<S>(self.lanes).zip(rest::<S>(column));
+            for (total, (lanes, column)) in sums.iter_mut().zip(both) {
+                let (lane, x) = (
+                    simd.partial_load_f64s(lanes),
+                    simd.partial_load_f64s(column),
+                );
+                *total = simd.mul_add_f64s(lane, x, *total);
             }
+            store::<S>(sums, totals);
         }
     }
 }

@@ -5,6 +5,7 @@ use super::elementwise::Bar;
 use super::elementwise::Elementwise;
 use super::elementwise::Lanes;
 use super::elementwise::MOST_ARGS;
+use super::elementwise::Running;
 use super::elementwise::Scalar;
 use super::elementwise::Seed;
 use super::elementwise::Stretch;
@@ -80,6 +81,8 @@ pub(super) struct Slots<T> {
     pub extra: Vec<T>,
     /// What instructions that sum up have summed up.
     pub summed: Vec<T>,
+    /// The memory of their loops.
+    pub running: Running<T>,
 }
 
 /// No element.
@@ -139,7 +142,7 @@ impl<'a, T: Scalar> Sweep<'a, T> {
                     let (sum, shared) = slots.summed[*start..][..=args.len()]
                         .split_first_mut()
                         .expect("there is room for the sum");
-                    *sum = sum_up(op, &inputs[..args.len()], shared, out);
+                    *sum = sum_up(op, &inputs[..args.len()], &mut slots.running, shared, out);
                 }
                 Instr::Map { op, args, .. } => {
                     for (k, range) in pieces(instr, n) {
@@ -203,6 +206,7 @@ impl<'a, T: Scalar> Sweep<'a, T> {
             scratch,
             extra,
             summed: sums,
+            running: _,
         } = slots;
         let values = values.as_slice();
         let bars = Cell::from_mut(bars.as_mut_slice()).as_slice_of_cells();
@@ -593,6 +597,7 @@ impl Block {
 fn sum_up<T: Scalar>(
     op: &Elementwise,
     inputs: &[Lanes<'_, T>],
+    sums: &mut Running<T>,
     shared: &mut [T],
     slopes: &mut [T],
 ) -> T {
@@ -603,15 +608,18 @@ fn sum_up<T: Scalar>(
         })
         .collect();
     let kernel = (T::kernel(op).one_pass.as_ref()).expect("what is summed up has a loop for it");
-    let sums = (kernel.stretch)(Stretch {
+    sums.clear();
+    let stretch = Stretch {
         args: &args,
         base: T::zero(),
         columns: &[],
-        rows: slopes.len(),
-        dots: &mut [],
-        shared,
+        rows: 0..slopes.len(),
         slopes,
-    });
+    };
+    (kernel.stretch)(stretch, sums);
+    for (k, shared) in shared.iter_mut().enumerate() {
+        *shared = sums.shared(k);
+    }
     sums.value()
 }
 

@@ -9,6 +9,7 @@ use super::block::Gathered;
 use super::block::NO_ELEMENT;
 use super::block::Slots;
 use super::block::Sweep;
+use super::elementwise::Running;
 use super::elementwise::Scalar;
 use super::glm;
 use super::glm::Bars;
@@ -310,7 +311,7 @@ impl<T: Scalar> Workspace<T> {
     }
 }
 
-impl<T> Default for Slots<T> {
+impl<T: Scalar> Default for Slots<T> {
     fn default() -> Slots<T> {
         Slots {
             values: Vec::new(),
@@ -318,6 +319,7 @@ impl<T> Default for Slots<T> {
             scratch: Vec::new(),
             extra: Vec::new(),
             summed: Vec::new(),
+            running: Running::default(),
         }
     }
 }

@@ -121,21 +121,12 @@ impl Plan<'_, '_> {
 
     /// The nodes whose values outlive the stage.
     fn find_roots(&mut self, terms: &[NodeId], glms: &[Glm]) {
-        for (i, node) in self.planner.nodes.iter().enumerate() {
-            let Some(store) = self.planner.kept[i] else {
-                continue;
-            };
-            let id = match &node.op {
-                Op::Reduce(_, from, _) => *from,
-                Op::Input(_)
-                | Op::Constant(_)
-                | Op::Data(_)
-                | Op::Map(..)
-                | Op::Event(..)
-                | Op::Lift(..) => NodeId(i as u32),
-            };
-            if self.mine(id) {
-                self.exports.push((NodeId(i as u32), store));
+        for (i, store) in self.planner.kept.iter().enumerate() {
+            let id = NodeId(i as u32);
+            if let Some(store) = store
+                && self.mine(self.exported(id))
+            {
+                self.exports.push((id, *store));
             }
         }
         self.sums = (terms.iter().enumerate())

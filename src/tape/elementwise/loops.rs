@@ -1,4 +1,7 @@
 //! The loops of a row: values forward, adjoints backward, piece by piece.
+//!
+//! What a row computes is compiled for it and for each set of vector instructions; how pieces are brought to it and away,
+//! once for all rows of as many arguments.
 
 use super::Bar;
 use super::Lanes;
@@ -13,27 +16,11 @@ use crate::tape::lanes::Sum;
 use std::cell::Cell;
 use std::marker::PhantomData;
 
-/// Runs the loop that brings adjoints to where they are wanted.
-pub(super) fn adjoints<R: Rule<N>, T: Scalar, const N: usize>(
-    args: &[Lanes<'_, T>],
-    y: &[T],
-    y_bar: Seed<'_, T>,
-    bars: &[Bar<'_, T>],
-) {
-    T::run(Adjoints::<R, T, N> {
-        args: std::array::from_fn(|k| args[k]),
-        y,
-        y_bar,
-        bars: std::array::from_fn(|k| bars[k]),
-        rule: PhantomData,
-    });
-}
-
 /// Lanes in a piece of a block.
-const PIECE: usize = 128;
+pub(super) const PIECE: usize = 128;
 
 /// One number for each lane of a piece.
-type Piece<T> = [T; PIECE];
+pub(super) type Piece<T> = [T; PIECE];
 
 /// Where a loop over `n` lanes of a piece ends: lanes up to the next multiple of 8 are computed along, because a vector
 /// costs as much as a number.
@@ -90,15 +77,6 @@ fn lane<T: Real, F: Fma, const N: usize>(args: [&Piece<T>; N], i: usize) -> [Lan
     std::array::from_fn(|k| Lane::new(args[k][i]))
 }
 
-/// Writes the first lanes of a piece.
-#[inline(always)]
-fn put<T: Copy>(piece: &Piece<T>, out: &mut [T]) {
-    match <&mut Piece<T>>::try_from(&mut *out) {
-        Ok(out) => *out = *piece,
-        Err(_) => out.copy_from_slice(&piece[..out.len()]),
-    }
-}
-
 /// Reads the first lanes of a piece.
 #[inline(always)]
 fn get<T: Copy>(from: &[Cell<T>], piece: &mut Piece<T>) {
@@ -150,11 +128,46 @@ fn add<T: Real>(piece: &Piece<T>, to: &[Cell<T>]) {
     }
 }
 
-/// The loop that writes values.
-pub(super) struct Values<'a, R, T, const N: usize> {
-    pub args: [Lanes<'a, T>; N],
-    pub out: &'a mut [T],
-    pub rule: PhantomData<R>,
+/// Writes the values of the first lanes of a piece.
+pub(super) type ValuesOf<T, const N: usize> = fn([&Piece<T>; N], &mut Piece<T>, usize);
+
+/// Writes values with the loop of a row.
+pub(super) fn values<T: Scalar, const N: usize>(
+    row: ValuesOf<T, N>,
+    args: &[Lanes<'_, T>],
+    out: &mut [T],
+) {
+    let mut args = Pieces::new(std::array::from_fn(|k| args[k]));
+    let mut y = [T::default(); PIECE];
+    for (piece, out) in out.chunks_mut(PIECE).enumerate() {
+        let (n, args) = (out.len(), args.take(piece * PIECE, out.len()));
+        match <&mut Piece<T>>::try_from(&mut *out) {
+            Ok(out) => row(args, out, n),
+            Err(_) => {
+                row(args, &mut y, n);
+                out.copy_from_slice(&y[..n]);
+            }
+        }
+    }
+}
+
+/// The loop of rule `R` that writes values.
+pub(super) fn values_of<R: Rule<N>, T: Scalar, const N: usize>(
+    args: [&Piece<T>; N],
+    y: &mut Piece<T>,
+    n: usize,
+) {
+    T::run(Values::<R, T, N> {
+        args,
+        y: &mut y[..padded(n)],
+        rule: PhantomData,
+    });
+}
+
+struct Values<'a, R, T, const N: usize> {
+    args: [&'a Piece<T>; N],
+    y: &'a mut [T],
+    rule: PhantomData<R>,
 }
 
 impl<R: Rule<N>, T: Real, const N: usize> Task for Values<'_, R, T, N> {
@@ -162,15 +175,62 @@ impl<R: Rule<N>, T: Real, const N: usize> Task for Values<'_, R, T, N> {
 
     #[inline(always)]
     fn run<F: Fma>(self) {
-        let mut args = Pieces::new(self.args);
-        let mut y = [T::default(); PIECE];
-        for (piece, out) in self.out.chunks_mut(PIECE).enumerate() {
-            let n = out.len();
-            let args = args.take(piece * PIECE, n);
-            for (i, y) in y[..padded(n)].iter_mut().enumerate() {
-                *y = R::value(lane::<T, F, N>(args, i)).get();
+        for (i, y) in self.y.iter_mut().enumerate() {
+            *y = R::value(lane::<T, F, N>(self.args, i)).get();
+        }
+    }
+}
+
+/// A piece whose adjoints are wanted.
+pub(super) struct AdjointPiece<'a, T, const N: usize> {
+    args: [&'a Piece<T>; N],
+    y: &'a Piece<T>,
+    y_bar: &'a Piece<T>,
+    bars: &'a mut [Piece<T>; N],
+    /// The lanes that count.
+    n: usize,
+    /// Whether the adjoint of an argument that is not aside is wanted, and of one that is.
+    wanted: [bool; 2],
+}
+
+/// Writes the adjoints of the first lanes of a piece.
+pub(super) type AdjointsOf<T, const N: usize> = fn(AdjointPiece<'_, T, N>);
+
+/// The loops of rule `R` that write adjoints.
+pub(super) fn adjoints_of<R: Rule<N>, T: Scalar, const N: usize>(piece: AdjointPiece<'_, T, N>) {
+    T::run(Adjoints::<R, T, N> {
+        piece,
+        rule: PhantomData,
+    });
+}
+
+struct Adjoints<'a, R, T, const N: usize> {
+    piece: AdjointPiece<'a, T, N>,
+    rule: PhantomData<R>,
+}
+
+impl<R: Rule<N>, T: Real, const N: usize> Task for Adjoints<'_, R, T, N> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<F: Fma>(self) {
+        let AdjointPiece {
+            args,
+            y,
+            y_bar,
+            bars,
+            n,
+            wanted: [others, aside],
+        } = self.piece;
+        if others {
+            for i in 0..padded(n) {
+                adjoint::<R, T, F, N>(lane(args, i), y[i], y_bar[i], bars, (i, !R::ASIDE));
             }
-            put(&y, out);
+        }
+        if R::ASIDE != 0 && aside {
+            for i in 0..padded(n) {
+                adjoint::<R, T, F, N>(lane(args, i), y[i], y_bar[i], bars, (i, R::ASIDE));
+            }
         }
     }
 }
@@ -201,16 +261,35 @@ fn adjoint<R: Rule<N>, T: Real, F: Fma, const N: usize>(
     }
 }
 
-/// The loop that brings adjoints to where they are wanted.
-struct Adjoints<'a, R, T, const N: usize> {
+/// Brings adjoints to where they are wanted with the loop of a row; `aside` are the arguments, as bits, that have one of their own.
+pub(super) fn adjoints<T: Scalar, const N: usize>(
+    row: AdjointsOf<T, N>,
+    aside: usize,
+    args: &[Lanes<'_, T>],
+    y: &[T],
+    y_bar: Seed<'_, T>,
+    bars: &[Bar<'_, T>],
+) {
+    T::run(Bring {
+        row,
+        aside,
+        args: std::array::from_fn(|k| args[k]),
+        y,
+        y_bar,
+        bars: std::array::from_fn(|k| bars[k]),
+    });
+}
+
+struct Bring<'a, T, const N: usize> {
+    row: AdjointsOf<T, N>,
+    aside: usize,
     args: [Lanes<'a, T>; N],
     y: &'a [T],
     y_bar: Seed<'a, T>,
     bars: [Bar<'a, T>; N],
-    rule: PhantomData<R>,
 }
 
-impl<R: Rule<N>, T: Real, const N: usize> Task for Adjoints<'_, R, T, N> {
+impl<T: Real, const N: usize> Task for Bring<'_, T, N> {
     type Output = ();
 
     #[inline(always)]
@@ -224,27 +303,23 @@ impl<R: Rule<N>, T: Real, const N: usize> Task for Adjoints<'_, R, T, N> {
         };
         let mut sums = [Sum::default(); N];
         let mut bars = [[T::default(); PIECE]; N];
-        let wants_others = self.wants(!R::ASIDE);
-        let wants_aside = R::ASIDE != 0 && self.wants(R::ASIDE);
+        let wanted = [self.wants(!self.aside), self.wants(self.aside)];
         for first in (0..len).step_by(PIECE) {
             let n = (len - first).min(PIECE);
-            let args = args.take(first, n);
             let [y] = results.take(first, n);
             match self.y_bar {
                 Seed::Same(_) => {}
                 Seed::Each(bars) => y_bar[..n].copy_from_slice(&bars[first..first + n]),
                 Seed::Cells(bars) => get(&bars[first..first + n], &mut y_bar),
             }
-            if wants_others {
-                for i in 0..padded(n) {
-                    adjoint::<R, T, F, N>(lane(args, i), y[i], y_bar[i], &mut bars, (i, !R::ASIDE));
-                }
-            }
-            if wants_aside {
-                for i in 0..padded(n) {
-                    adjoint::<R, T, F, N>(lane(args, i), y[i], y_bar[i], &mut bars, (i, R::ASIDE));
-                }
-            }
+            (self.row)(AdjointPiece {
+                args: args.take(first, n),
+                y,
+                y_bar: &y_bar,
+                bars: &mut bars,
+                n,
+                wanted,
+            });
             for ((bar, lanes), sum) in self.bars.iter().zip(&bars).zip(&mut sums) {
                 match bar {
                     Bar::None => {}
@@ -262,7 +337,7 @@ impl<R: Rule<N>, T: Real, const N: usize> Task for Adjoints<'_, R, T, N> {
     }
 }
 
-impl<R, T, const N: usize> Adjoints<'_, R, T, N> {
+impl<T, const N: usize> Bring<'_, T, N> {
     /// Whether the adjoint of some of these arguments, as bits, is wanted.
     #[inline(always)]
     fn wants(&self, some: usize) -> bool {

@@ -22,7 +22,6 @@ pub use one_pass::*;
 pub use operators::*;
 pub use row_pass::*;
 use std::cell::Cell;
-use std::marker::PhantomData;
 pub use stretch::*;
 
 /// The set of numbers that an argument may take, or that a result lies in.
@@ -202,6 +201,9 @@ pub trait Scalar: Real {
     /// The loops of `op` over this type.
     fn kernel(op: &Elementwise) -> &Kernel<Self>;
 
+    /// Whether the loop of a rule is compiled whole; or else what is the same for all rules is called from it.
+    const WHOLE: bool;
+
     /// Runs a loop with vector instructions.
     fn run<K: Task>(task: K) -> K::Output;
 
@@ -213,6 +215,8 @@ pub trait Scalar: Real {
 }
 
 impl Scalar for f64 {
+    const WHOLE: bool = true;
+
     fn kernel(op: &Elementwise) -> &Kernel<f64> {
         &op.plain
     }
@@ -237,6 +241,8 @@ impl Scalar for f64 {
 }
 
 impl Scalar for Dual {
+    const WHOLE: bool = false;
+
     fn kernel(op: &Elementwise) -> &Kernel<Dual> {
         &op.dual
     }
@@ -260,25 +266,36 @@ impl Scalar for Dual {
     }
 }
 
+/// The loop of rule `R` that brings adjoints to where they are wanted.
+fn adjoints<R: Rule<N>, T: Scalar, const N: usize>(
+    args: &[Lanes<'_, T>],
+    y: &[T],
+    y_bar: Seed<'_, T>,
+    bars: &[Bar<'_, T>],
+) {
+    loops::adjoints(
+        loops::adjoints_of::<R, T, N>,
+        R::ASIDE,
+        args,
+        y,
+        y_bar,
+        bars,
+    );
+}
+
 impl<T: Scalar> Kernel<T> {
     /// The loops of rule `R`.
     pub const fn of<R: Rule<N>, const N: usize>() -> Kernel<T> {
         const { assert!(N <= MOST_ARGS, "a row of few arguments") };
         Kernel {
-            forward: |args, out| {
-                T::run(loops::Values::<R, T, N> {
-                    args: std::array::from_fn(|k| args[k]),
-                    out,
-                    rule: PhantomData,
-                });
-            },
+            forward: |args, out| loops::values(loops::values_of::<R, T, N>, args, out),
             backward: |args, y, y_bar, out| {
                 let lanes = Cell::from_mut(out).as_slice_of_cells();
                 let bars: [Bar<'_, T>; N] =
                     std::array::from_fn(|k| Bar::Set(&lanes[k * y.len()..][..y.len()]));
-                loops::adjoints::<R, T, N>(args, y, Seed::Each(y_bar), &bars);
+                adjoints::<R, T, N>(args, y, Seed::Each(y_bar), &bars);
             },
-            adjoints: loops::adjoints::<R, T, N>,
+            adjoints: adjoints::<R, T, N>,
             one_pass: None,
             row_pass: None,
         }

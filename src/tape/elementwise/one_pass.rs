@@ -2,9 +2,9 @@
 
 use super::Lanes;
 use super::Rule;
+use super::Running;
 use super::Scalar;
 use super::Stretch;
-use super::StretchSum;
 use crate::num::Dual;
 use crate::num::Lane;
 use crate::num::Real;
@@ -89,12 +89,12 @@ const fn same(a: &[u8], b: &[u8]) -> bool {
 /// The loop of one row over one scalar type.
 #[derive(Debug)]
 pub struct OnePassKernel<T: 'static> {
-    /// The sums over some rows.
-    pub stretch: fn(Stretch<'_, T>) -> StretchSum<T>,
+    /// Adds some rows to sums.
+    pub stretch: fn(Stretch<'_, T>, &mut Running<T>),
     /// Second derivatives, by the arguments whose partial derivatives `run` gives.
     pub seconds: fn(&[Lanes<'_, f64>], Seconds<'_, f64>),
     /// The sum over all lanes of what the sum leaves out; arguments that are not data may be anything.
-    pub apart: fn(&[Lanes<'_, T>], usize) -> T,
+    pub apart: fn(&[Lanes<'_, f64>], usize) -> f64,
     /// The place of the argument whose partial derivative is written lane by lane.
     pub by: usize,
     /// The arguments, as bits, that are shared.
@@ -133,7 +133,7 @@ impl<T: Scalar> OnePassKernel<T> {
                 });
             },
             apart: |args, n| {
-                T::run(Apart::<R, T, N> {
+                simd::run(Apart::<R, N> {
                     args: std::array::from_fn(|k| args[k]),
                     n,
                     rule: PhantomData,
@@ -145,22 +145,22 @@ impl<T: Scalar> OnePassKernel<T> {
     }
 }
 
-struct Apart<'a, R, T, const N: usize> {
-    args: [Lanes<'a, T>; N],
+struct Apart<'a, R, const N: usize> {
+    args: [Lanes<'a, f64>; N],
     n: usize,
     rule: PhantomData<R>,
 }
 
-impl<R: OnePass<N>, T: Real, const N: usize> Task for Apart<'_, R, T, N> {
-    type Output = T;
+impl<R: OnePass<N>, const N: usize> Task for Apart<'_, R, N> {
+    type Output = f64;
 
     #[inline(always)]
-    fn run<F: Fma>(self) -> T {
+    fn run<F: Fma>(self) -> f64 {
         let lane = |i| {
-            let args = std::array::from_fn(|k| Lane::<T, F>::new(self.args[k].at(i)));
+            let args = std::array::from_fn(|k| Lane::<f64, F>::new(self.args[k].at(i)));
             R::apart(args).get()
         };
-        (0..self.n).fold(T::zero(), |sum, i| sum + lane(i))
+        (0..self.n).fold(0.0, |sum, i| sum + lane(i))
     }
 }
 

@@ -12,13 +12,18 @@ use crate::num::sums::Totals;
 use crate::num::sums::product_of;
 use crate::num::sums::sum_of;
 use std::marker::PhantomData;
+use std::ops::Range;
 
 /// Rows that go through the loop together: few, so that the columns of the next are fetched while these are worked on.
 const BLOCK: usize = 64;
-/// Lanes that are computed along, however few count.
+/// Lanes that are computed together.
 const PART: usize = 32;
+/// Lanes that are computed together where few are left; all of them, however few count.
+const FEW: usize = 16;
 /// The most columns that one loop goes through.
 const AT_ONCE: usize = 4;
+/// The most arguments of a density.
+const MOST_OWN: usize = 4;
 /// The most columns of a predictor.
 pub const MOST_COLUMNS: usize = 12;
 /// The most rows of a stretch: products of so many numbers from 1 to 2 are far from the largest number.
@@ -37,229 +42,371 @@ pub enum StretchArg<'a, T> {
     Same(T),
 }
 
-/// Rows, and where their sums go.
+/// Rows to be summed up.
 #[derive(Debug)]
 pub struct Stretch<'a, T> {
     /// The arguments of the density.
     pub args: &'a [StretchArg<'a, T>],
     /// What a predictor is without columns.
     pub base: T,
-    /// Those of a predictor, with their coefficients. At most [`MOST_COLUMNS`]; there may be more numbers in them than rows.
+    /// Those of a predictor, with their coefficients; at most [`MOST_COLUMNS`].
     pub columns: &'a [(T, &'a [f64])],
-    /// The number of rows, at most [`MOST_ROWS`].
-    pub rows: usize,
-    /// For each column the sum of its products with the slopes, which are the partial derivatives by the predictor.
-    pub dots: &'a mut [T],
-    /// For each shared argument the sum of the partial derivatives, at its place.
-    pub shared: &'a mut [T],
-    /// The slopes themselves; empty where only sums are wanted.
+    /// The rows of arguments and columns, at most [`MOST_ROWS`]; there may be more numbers behind them.
+    pub rows: Range<usize>,
+    /// The slopes of the rows, to be written; empty where only sums are wanted.
     pub slopes: &'a mut [T],
 }
 
-/// What a stretch sums up to.
-#[derive(Clone, Copy, Debug)]
-pub struct StretchSum<T> {
-    /// The sum of what is added, see [`super::Summand`].
-    pub add: T,
-    /// The product of what is multiplied.
-    pub product: T,
-    /// The sum of the slopes.
-    pub slope: T,
+/// What stretches sum up to, one after the other, and the memory of the loop.
+#[derive(Clone, Debug)]
+pub struct Running<T> {
+    value: T,
+    add: Totals<T>,
+    /// Of at most [`MOST_ROWS`] rows since they were last brought into the value.
+    product: Totals<T>,
+    rows: usize,
+    slope: Totals<T>,
+    /// For each column its products with the slopes, which are the partial derivatives by the predictor.
+    dots: [Totals<T>; MOST_COLUMNS],
+    /// For each shared argument the partial derivatives.
+    shared: [Totals<T>; MOST_OWN],
+    memory: Memory<T>,
 }
 
-impl<T: Real> StretchSum<T> {
-    /// The sum of the values, without what is apart.
-    pub fn value(&self) -> T {
-        self.add - self.product.log()
+impl<T: Real> Default for Running<T> {
+    fn default() -> Running<T> {
+        let zeros = Totals::default();
+        Running {
+            value: T::zero(),
+            add: zeros,
+            product: zeros.map(|_| T::one()),
+            rows: 0,
+            slope: zeros,
+            dots: [zeros; MOST_COLUMNS],
+            shared: [zeros; MOST_OWN],
+            memory: Memory {
+                eta: [T::zero(); BLOCK],
+                slope: [T::zero(); BLOCK],
+                add: [T::zero(); BLOCK],
+                product: [T::zero(); BLOCK],
+                shared: [[T::zero(); BLOCK]; MOST_OWN],
+                spare: [[T::zero(); PART]; MOST_OWN],
+            },
+        }
+    }
+}
+
+impl<T: Real> Running<T> {
+    /// Forgets what was summed up of stretches without columns.
+    pub fn clear(&mut self) {
+        let zeros = Totals::default();
+        (self.value, self.rows) = (T::zero(), 0);
+        (self.add, self.slope) = (zeros, zeros);
+        self.product = [T::one(); 8];
+        self.shared = [zeros; MOST_OWN];
+    }
+
+    /// The sum of the values so far, without what is apart.
+    pub fn value(&mut self) -> T {
+        self.settle();
+        self.value + sum_of(self.add)
+    }
+
+    /// The sum of the slopes since it was last taken.
+    #[inline]
+    pub fn take_slope(&mut self) -> T {
+        sum_of(std::mem::take(&mut self.slope))
+    }
+
+    /// The sum of slope · column since it was last taken, for a column by its place.
+    #[inline]
+    pub fn take_dot(&mut self, column: usize) -> T {
+        sum_of(std::mem::take(&mut self.dots[column]))
+    }
+
+    /// The sum of the partial derivatives by a shared argument.
+    pub fn shared(&self, arg: usize) -> T {
+        sum_of(self.shared[arg])
+    }
+
+    /// Brings what was multiplied into the value.
+    fn settle(&mut self) {
+        let product = std::mem::replace(&mut self.product, [T::one(); 8]);
+        self.value -= product_of(product).log();
+        self.rows = 0;
     }
 }
 
 /// The loop of rule `R` over a stretch.
 pub(super) fn run<R: OnePass<N>, T: Scalar, const N: usize>(
     stretch: Stretch<'_, T>,
-) -> StretchSum<T> {
+    running: &mut Running<T>,
+) {
+    const { assert!(N <= MOST_OWN, "a density of few arguments") };
+    if running.rows + stretch.rows.len() > MOST_ROWS {
+        running.settle();
+    }
+    running.rows += stretch.rows.len();
     T::run(Loop::<R, T, N> {
         stretch,
+        running,
         rule: PhantomData,
-    })
+    });
 }
 
 struct Loop<'a, R, T, const N: usize> {
     stretch: Stretch<'a, T>,
+    running: &'a mut Running<T>,
     rule: PhantomData<R>,
 }
 
 impl<R: OnePass<N>, T: Scalar, const N: usize> Task for Loop<'_, R, T, N> {
-    type Output = StretchSum<T>;
+    type Output = ();
 
     #[inline(always)]
-    fn run<F: Fma>(self) -> StretchSum<T> {
+    fn run<F: Fma>(self) {
         let Stretch {
             args,
             base,
             columns,
             rows,
-            dots,
-            shared,
             slopes,
         } = self.stretch;
+        let running = self.running;
+        let lanes = &mut running.memory;
         // Known to be the same in all blocks, so that what depends on them alone is worked out once.
         let same: [T; N] = std::array::from_fn(|k| match args[k] {
             StretchArg::Same(value) => value,
             StretchArg::Predicted | StretchArg::Column(_) | StretchArg::Lanes(_) => T::zero(),
         });
-        let zeros = [T::zero(); 8];
-        let (mut adds, mut product, mut slope) = (zeros, [T::one(); 8], zeros);
-        let mut by_column = [zeros; MOST_COLUMNS];
-        let mut by_shared = [zeros; N];
-        let mut lanes = Lanes::<T, N>::new(same);
-        for first in (0..rows).step_by(BLOCK) {
-            let n = BLOCK.min(rows - first);
+        for (k, arg) in args.iter().enumerate() {
+            match arg {
+                StretchArg::Same(value) if (R::BY | R::SHARED) >> k & 1 == 0 => {
+                    lanes.spare[k].fill(*value);
+                }
+                StretchArg::Same(value) if R::BY >> k & 1 == 1 => lanes.eta.fill(*value),
+                StretchArg::Same(_)
+                | StretchArg::Predicted
+                | StretchArg::Column(_)
+                | StretchArg::Lanes(_) => {}
+            }
+        }
+        for first in rows.clone().step_by(BLOCK) {
+            let n = BLOCK.min(rows.end - first);
             match args[R::BY.trailing_zeros() as usize] {
                 StretchArg::Lanes(values) => {
                     lanes.eta[..n].copy_from_slice(&values[first..first + n]);
                 }
-                StretchArg::Same(value) => lanes.eta.fill(value),
+                StretchArg::Same(_) => {}
                 StretchArg::Column(_) => unreachable!("data have no partial derivatives"),
                 StretchArg::Predicted => {
-                    let behind = first + BLOCK;
-                    if columns.iter().all(|(_, column)| column.len() >= behind) {
-                        // A whole block, known when compiled: no rows are left over. Those behind the last are of no account.
-                        predict::<T, F>(&mut lanes.eta[..BLOCK], base, columns, first);
+                    let predict = Predict {
+                        eta: &mut lanes.eta,
+                        base,
+                        columns,
+                        rows: (first, n),
+                    };
+                    if T::WHOLE {
+                        predict.run::<F>();
                     } else {
-                        predict::<T, F>(&mut lanes.eta[..n], base, columns, first);
+                        T::run(predict);
                     }
                 }
             }
-            lanes.compute::<R, F>(args, same, first, n);
-            T::sums::<F>(&mut adds, &lanes.add[..n]);
+            lanes.compute::<R, F, N>(args, same, first, n);
+            T::sums::<F>(&mut running.add, &lanes.add[..n]);
             if R::PRODUCTS {
-                T::products::<F>(&mut product, &lanes.product[..n]);
+                T::products::<F>(&mut running.product, &lanes.product[..n]);
             }
-            T::sums::<F>(&mut slope, &lanes.slope[..n]);
-            if let Some(slopes) = slopes.get_mut(first..first + n) {
+            T::sums::<F>(&mut running.slope, &lanes.slope[..n]);
+            let local = first - rows.start;
+            if let Some(slopes) = slopes.get_mut(local..local + n) {
                 slopes.copy_from_slice(&lanes.slope[..n]);
             }
-            for (k, totals) in by_shared.iter_mut().enumerate() {
+            for (k, (totals, lanes)) in running.shared.iter_mut().zip(&lanes.shared).enumerate() {
                 if R::SHARED >> k & 1 == 1 {
-                    T::sums::<F>(totals, &lanes.shared[k][..n]);
+                    T::sums::<F>(totals, &lanes[..n]);
                 }
             }
-            let totals = by_column.chunks_mut(AT_ONCE);
-            for (some, totals) in columns.chunks(AT_ONCE).zip(totals) {
-                collect::<T, F>(&lanes.slope[..n], some, first, totals);
+            if columns.is_empty() {
+                continue;
             }
-        }
-        for (dot, totals) in dots.iter_mut().zip(by_column) {
-            *dot = sum_of(totals);
-        }
-        for (k, (sum, totals)) in shared.iter_mut().zip(by_shared).enumerate() {
-            if R::SHARED >> k & 1 == 1 {
-                *sum = sum_of(totals);
+            let collect = Collect {
+                slope: &lanes.slope[..n],
+                columns,
+                first,
+                totals: &mut running.dots,
+            };
+            if T::WHOLE {
+                collect.run::<F>();
+            } else {
+                T::run(collect);
             }
-        }
-        StretchSum {
-            add: sum_of(adds),
-            product: product_of(product),
-            slope: sum_of(slope),
         }
     }
 }
 
 /// The memory of a block.
-struct Lanes<T, const N: usize> {
+#[derive(Clone, Debug)]
+struct Memory<T> {
     eta: [T; BLOCK],
     slope: [T; BLOCK],
     add: [T; BLOCK],
     product: [T; BLOCK],
     /// The partial derivatives by each shared argument.
-    shared: [[T; BLOCK]; N],
+    shared: [[T; BLOCK]; MOST_OWN],
     /// Arguments that are not in memory as they are wanted.
-    spare: [[T; PART]; N],
+    spare: [[T; PART]; MOST_OWN],
 }
 
-impl<T: Scalar, const N: usize> Lanes<T, N> {
-    #[inline(always)]
-    fn new(same: [T; N]) -> Lanes<T, N> {
-        let zeros = [T::zero(); BLOCK];
-        Lanes {
-            eta: zeros,
-            slope: zeros,
-            add: zeros,
-            product: zeros,
-            shared: [zeros; N],
-            spare: same.map(|value| [value; PART]),
-        }
-    }
-
+impl<T: Scalar> Memory<T> {
     /// The densities of a block whose predictors are there, and their partial derivatives.
     #[inline(always)]
-    fn compute<R: OnePass<N>, F: Fma>(
+    fn compute<R: OnePass<N>, F: Fma, const N: usize>(
         &mut self,
         args: &[StretchArg<'_, T>],
         same: [T; N],
         first: usize,
         n: usize,
     ) {
-        for part in (0..n).step_by(PART) {
-            let all = part + first;
-            for (spare, arg) in self.spare.iter_mut().zip(args) {
-                match arg {
-                    StretchArg::Predicted | StretchArg::Same(_) => {}
-                    StretchArg::Lanes(values) => {
-                        if values.len() < all + PART {
-                            spare[..values.len() - all].copy_from_slice(&values[all..]);
-                        }
+        let mut done = 0;
+        while done < n {
+            if T::WHOLE && n - done <= PART - FEW {
+                self.part::<R, F, N, FEW>(args, same, first, done);
+                done += FEW;
+            } else {
+                self.part::<R, F, N, PART>(args, same, first, done);
+                done += PART;
+            }
+        }
+    }
+
+    /// Those of `P` lanes from one on.
+    #[inline(always)]
+    fn part<R: OnePass<N>, F: Fma, const N: usize, const P: usize>(
+        &mut self,
+        args: &[StretchArg<'_, T>],
+        same: [T; N],
+        first: usize,
+        at: usize,
+    ) {
+        let all = first + at;
+        for (spare, arg) in self.spare.iter_mut().zip(args) {
+            match arg {
+                StretchArg::Predicted | StretchArg::Same(_) => {}
+                StretchArg::Lanes(values) => {
+                    if values.len() < all + P {
+                        spare[..values.len() - all].copy_from_slice(&values[all..]);
                     }
-                    StretchArg::Column(values) => {
-                        if values.len() < all + PART || T::in_place(values).is_none() {
-                            for (spare, value) in spare.iter_mut().zip(&values[all..]) {
-                                *spare = T::of(*value);
-                            }
+                }
+                StretchArg::Column(values) => {
+                    if values.len() < all + P || T::in_place(values).is_none() {
+                        for (spare, value) in spare[..P].iter_mut().zip(&values[all..]) {
+                            *spare = T::of(*value);
                         }
                     }
                 }
             }
-            let data: [&[T; PART]; N] = std::array::from_fn(|k| {
-                let values = match args[k] {
-                    StretchArg::Predicted | StretchArg::Same(_) => None,
-                    StretchArg::Lanes(values) => Some(values),
-                    StretchArg::Column(values) => T::in_place(values),
-                };
-                let whole = values.and_then(|values| values[all..].first_chunk());
-                whole.unwrap_or(&self.spare[k])
+        }
+        let data: [&[T; P]; N] = std::array::from_fn(|k| {
+            let values = match args[k] {
+                StretchArg::Predicted | StretchArg::Same(_) => None,
+                StretchArg::Lanes(values) => Some(values),
+                StretchArg::Column(values) => T::in_place(values),
+            };
+            let whole = values.and_then(|values| values[all..].first_chunk());
+            whole.unwrap_or(chunk(&self.spare[k], 0))
+        });
+        let eta: &[T; P] = chunk(&self.eta, at);
+        let slope: &mut [T; P] = chunk_mut(&mut self.slope, at);
+        let add: &mut [T; P] = chunk_mut(&mut self.add, at);
+        let product: &mut [T; P] = chunk_mut(&mut self.product, at);
+        let mut shared = (self.shared.each_mut()).map(|shared| chunk_mut::<T, P>(shared, at));
+        for i in 0..P {
+            let args = std::array::from_fn(|k| {
+                Lane::<T, F>::new(if R::BY >> k & 1 == 1 {
+                    eta[i]
+                } else if R::SHARED >> k & 1 == 1 {
+                    same[k]
+                } else {
+                    data[k][i]
+                })
             });
-            let p = part / PART;
-            let eta = &self.eta.as_chunks::<PART>().0[p];
-            let slope = &mut self.slope.as_chunks_mut::<PART>().0[p];
-            let add = &mut self.add.as_chunks_mut::<PART>().0[p];
-            let product = &mut self.product.as_chunks_mut::<PART>().0[p];
-            let mut shared =
-                (self.shared.each_mut()).map(|shared| &mut shared.as_chunks_mut::<PART>().0[p]);
-            for i in 0..PART {
-                let args = std::array::from_fn(|k| {
-                    Lane::<T, F>::new(if R::BY >> k & 1 == 1 {
-                        eta[i]
-                    } else if R::SHARED >> k & 1 == 1 {
-                        same[k]
-                    } else {
-                        data[k][i]
-                    })
-                });
-                let lane = R::lane(args);
-                add[i] = lane.add.get();
-                if R::PRODUCTS {
-                    product[i] = lane.product.get();
+            let lane = R::lane(args);
+            add[i] = lane.add.get();
+            if R::PRODUCTS {
+                product[i] = lane.product.get();
+            }
+            for (k, (shared, partial)) in shared.iter_mut().zip(lane.partials).enumerate() {
+                if R::BY >> k & 1 == 1 {
+                    slope[i] = partial.get();
                 }
-                for (k, (shared, partial)) in shared.iter_mut().zip(lane.partials).enumerate() {
-                    if R::BY >> k & 1 == 1 {
-                        slope[i] = partial.get();
-                    }
-                    if R::SHARED >> k & 1 == 1 {
-                        shared[i] = partial.get();
-                    }
+                if R::SHARED >> k & 1 == 1 {
+                    shared[i] = partial.get();
                 }
             }
+        }
+    }
+}
+
+/// `P` lanes from one on.
+#[inline(always)]
+fn chunk<T, const P: usize>(lanes: &[T], at: usize) -> &[T; P] {
+    (lanes[at..].first_chunk()).expect("a part lies in a block")
+}
+
+/// `P` lanes from one on, to be written.
+#[inline(always)]
+fn chunk_mut<T, const P: usize>(lanes: &mut [T], at: usize) -> &mut [T; P] {
+    (lanes[at..].first_chunk_mut()).expect("a part lies in a block")
+}
+
+/// Writes the predictors of a block. It and [`Collect`] are the same for all rules.
+struct Predict<'a, T> {
+    eta: &'a mut [T; BLOCK],
+    base: T,
+    columns: &'a [(T, &'a [f64])],
+    /// The first row, and the number of rows.
+    rows: (usize, usize),
+}
+
+impl<T: Real> Task for Predict<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<F: Fma>(self) {
+        let Predict {
+            eta,
+            base,
+            columns,
+            rows: (first, n),
+        } = self;
+        let behind = first + BLOCK;
+        if columns.iter().all(|(_, column)| column.len() >= behind) {
+            // A whole block, known when compiled: no rows are left over. Those behind the last are of no account.
+            predict::<T, F>(&mut eta[..BLOCK], base, columns, first);
+        } else {
+            predict::<T, F>(&mut eta[..n], base, columns, first);
+        }
+    }
+}
+
+/// Adds the products of slopes and columns to totals.
+struct Collect<'a, T> {
+    slope: &'a [T],
+    columns: &'a [(T, &'a [f64])],
+    first: usize,
+    totals: &'a mut [Totals<T>; MOST_COLUMNS],
+}
+
+impl<T: Real> Task for Collect<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<F: Fma>(self) {
+        let totals = self.totals.chunks_mut(AT_ONCE);
+        for (some, totals) in self.columns.chunks(AT_ONCE).zip(totals) {
+            collect::<T, F>(self.slope, some, self.first, totals);
         }
     }
 }

@@ -188,16 +188,15 @@ fn one_pass_gives_the_same_sums_and_partials() {
                         Lanes::Same(value) => StretchArg::Same(*value),
                     })
                     .collect();
-                let (mut slopes, mut shared) = (vec![0.0; n], vec![0.0; at.len()]);
-                let sums = (kernel.stretch)(Stretch {
+                let (mut slopes, mut sums) = (vec![0.0; n], Running::default());
+                let stretch = Stretch {
                     args: &args,
                     base: 0.0,
                     columns: &[],
-                    rows: n,
-                    dots: &mut [],
-                    shared: &mut shared,
+                    rows: 0..n,
                     slopes: &mut slopes,
-                });
+                };
+                (kernel.stretch)(stretch, &mut sums);
                 let apart = (kernel.apart)(&lanes, n);
                 let sum = sums.value() + apart;
                 let expected = n as f64 * value(row, at);
@@ -221,7 +220,7 @@ fn one_pass_gives_the_same_sums_and_partials() {
                     );
                 }
                 for k in (0..at.len()).filter(|k| shares(*k)) {
-                    let (found, partial) = (shared[k] / n as f64, partials[k]);
+                    let (found, partial) = (sums.shared(k) / n as f64, partials[k]);
                     assert!(
                         near(found, partial),
                         "{} {at:?}: {found} against {partial}",

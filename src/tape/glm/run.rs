@@ -12,6 +12,7 @@ use crate::tape::elementwise::LaneArray;
 use crate::tape::elementwise::Lanes;
 use crate::tape::elementwise::MOST_LANES;
 use crate::tape::elementwise::OnePassKernel;
+use crate::tape::elementwise::Running;
 use crate::tape::elementwise::Scalar;
 use crate::tape::elementwise::Stretch;
 use crate::tape::elementwise::StretchArg;
@@ -73,6 +74,7 @@ pub(super) struct Buffers<T> {
     work: Vec<LaneArray<T>>,
     /// The partial derivatives by each argument, one after the other.
     partials: Vec<T>,
+    running: Running<T>,
 }
 
 /// The sums of one chunk.
@@ -110,6 +112,7 @@ impl<T: Scalar> Buffers<T> {
             slopes: lanes(forms),
             work: lanes(glm.args.len() + 2),
             partials: vec![T::zero(); glm.args.len() * MOST_LANES],
+            running: Running::default(),
         }
     }
 }
@@ -287,18 +290,18 @@ impl Glm {
                     Lanes::Same(value) => StretchArg::Same(value),
                 })
                 .collect();
-            let mut shared: SmallVec<[T; 4]> = SmallVec::from_elem(T::zero(), args.len());
-            let sums = (kernel.stretch)(Stretch {
+            let sums = &mut buffers.running;
+            sums.clear();
+            let stretch = Stretch {
                 args: &args,
                 base: T::zero(),
                 columns: &[],
-                rows: n,
-                dots: &mut [],
-                shared: &mut shared,
+                rows: 0..n,
                 slopes: &mut slopes[kernel.by][..n],
-            });
+            };
+            (kernel.stretch)(stretch, sums);
             for (top, k) in tops.iter_mut().zip(self.top_args()) {
-                *top += shared[k];
+                *top += sums.shared(k);
             }
             return sums.value();
         }

@@ -11,6 +11,7 @@ use super::run::Given;
 use crate::tape::affine::Column;
 use crate::tape::elementwise::MOST_COLUMNS;
 use crate::tape::elementwise::MOST_ROWS;
+use crate::tape::elementwise::Running;
 use crate::tape::elementwise::Scalar;
 use crate::tape::elementwise::Stretch;
 use crate::tape::elementwise::StretchArg;
@@ -29,6 +30,8 @@ pub(super) struct Steady {
     offsets: usize,
     tops: Vec<Option<usize>>,
     runs: Vec<Option<usize>>,
+    /// What sums of a run are wanted for: each of `runs` once.
+    wanted: Vec<Option<usize>>,
 }
 
 impl Steady {
@@ -54,11 +57,15 @@ impl Steady {
             alone.chain(times).collect::<Vec<_>>()
         };
         let (tops, runs) = (places(&affine.tops), places(&affine.runs));
+        let mut wanted = runs.clone();
+        wanted.sort_unstable();
+        wanted.dedup();
         (columns.len() <= MOST_COLUMNS).then_some(Steady {
             columns,
             offsets: affine.offsets.len(),
             tops,
             runs,
+            wanted,
         })
     }
 }
@@ -72,72 +79,50 @@ impl Glm {
         chunks: &mut [Chunk<T>],
     ) {
         let kernel = (self.one_pass::<T>()).expect("a steady term has a loop of its own");
-        let affine = &self.affines[0];
-        let mut products: SmallVec<[T; 8]> = SmallVec::from_elem(T::one(), given.len());
-        let mut factors = 0;
+        let mut sides: SmallVec<[Side<'_, T>; 1]> =
+            (given.iter().map(|given| Side::new(self, steady, *given))).collect();
         let (all, runs) = (chunks[0].rows.clone(), chunks[0].runs.clone());
+        let atoms = || self.affines[0].runs.iter().zip(&steady.runs);
         for (run, rows) in self.stretches(all, runs) {
-            factors += rows.len();
-            if factors > MOST_ROWS {
-                factors = rows.len();
-                for (chunk, product) in chunks.iter_mut().zip(&mut products) {
-                    chunk.value -= std::mem::replace(product, T::one()).log();
+            for ((given, chunk), side) in given.iter().zip(&mut *chunks).zip(&mut sides) {
+                let mut base = side.base;
+                for place in steady.wanted.iter().flatten() {
+                    side.columns[*place].0 = side.coefficients[*place];
                 }
-            }
-            for ((given, chunk), product) in given.iter().zip(&mut *chunks).zip(&mut products) {
-                let none: &[f64] = &[];
-                let mut columns = [(T::zero(), none); MOST_COLUMNS];
-                let columns = &mut columns[..steady.columns.len()];
-                for (k, (slot, column)) in columns.iter_mut().zip(&steady.columns).enumerate() {
-                    let coefficient = if k < steady.offsets { 1.0 } else { 0.0 };
-                    *slot = (T::of(coefficient), column.behind(rows.start));
-                }
-                let mut base = T::of(affine.constant);
-                let tops = affine.tops.iter().zip(&steady.tops);
-                for (atom, place) in tops.chain(affine.runs.iter().zip(&steady.runs)) {
+                for (atom, place) in atoms() {
                     let value = self.value(*given, atom, run);
                     match place {
                         None => base += value,
-                        Some(place) => columns[*place].0 += value,
+                        Some(place) => side.columns[*place].0 += value,
                     }
                 }
-                let args: SmallVec<[StretchArg<'_, T>; 4]> = (self.args.iter())
-                    .map(|arg| match arg {
-                        Arg::Predictor(_) => StretchArg::Predicted,
-                        Arg::Data(column) => StretchArg::Column(column.behind(rows.start)),
-                        Arg::Constant(value) => StretchArg::Same(T::of(*value)),
-                        Arg::Top(read) => StretchArg::Same(self.values(*given, *read)[0]),
-                    })
-                    .collect();
-                let mut dots = [T::zero(); MOST_COLUMNS];
-                let mut shared: SmallVec<[T; 4]> = SmallVec::from_elem(T::zero(), args.len());
-                let sums = (kernel.stretch)(Stretch {
-                    args: &args,
+                let stretch = Stretch {
+                    args: &side.args,
                     base,
-                    columns,
-                    rows: rows.len(),
-                    dots: &mut dots[..columns.len()],
-                    shared: &mut shared,
+                    columns: &side.columns,
+                    rows: rows.clone(),
                     slopes: &mut [],
-                });
-                chunk.value += sums.add;
-                *product *= sums.product;
-                let sum = |place: &Option<usize>| place.map_or(sums.slope, |place| dots[place]);
-                let mut own_tops = chunk.tops.iter_mut();
-                for (place, total) in steady.tops.iter().zip(&mut own_tops) {
-                    *total += sum(place);
-                }
-                for (total, k) in own_tops.zip(self.top_args()) {
-                    *total += shared[k];
+                };
+                (kernel.stretch)(stretch, &mut side.running);
+                for place in &steady.wanted {
+                    side.take(*place);
                 }
                 let own = (run - chunk.runs.start) * steady.runs.len();
                 for (total, place) in chunk.by_run[own..].iter_mut().zip(&steady.runs) {
-                    *total += sum(place);
+                    *total += side.sum(*place).of_run;
                 }
             }
         }
-        for (chunk, product) in chunks.iter_mut().zip(products) {
-            chunk.value -= product.log();
+        for (chunk, mut side) in chunks.iter_mut().zip(sides) {
+            chunk.value += side.running.value();
+            let mut tops = chunk.tops.iter_mut();
+            for (place, total) in steady.tops.iter().zip(&mut tops) {
+                side.take(*place);
+                *total += side.sum(*place).of_all;
+            }
+            for (total, k) in tops.zip(self.top_args()) {
+                *total += side.running.shared(k);
+            }
         }
     }
 
@@ -163,5 +148,82 @@ impl Glm {
             rows.step_by(MOST_ROWS)
                 .map(move |first| (run, first..end.min(first + MOST_ROWS)))
         })
+    }
+}
+
+/// A chunk at one vector of parameters.
+struct Side<'a, T> {
+    args: SmallVec<[StretchArg<'a, T>; 4]>,
+    /// What is the same in all runs.
+    base: T,
+    coefficients: SmallVec<[T; MOST_COLUMNS]>,
+    columns: SmallVec<[(T, &'a [f64]); MOST_COLUMNS]>,
+    running: Running<T>,
+    /// Of the slopes, and of their products with each column.
+    slope: Sum<T>,
+    dots: SmallVec<[Sum<T>; MOST_COLUMNS]>,
+}
+
+/// A sum over rows as far as it has been taken.
+#[derive(Clone, Copy)]
+struct Sum<T> {
+    /// Over those since it was taken before.
+    of_run: T,
+    of_all: T,
+}
+
+impl<'a, T: Scalar> Side<'a, T> {
+    fn new(glm: &'a Glm, steady: &'a Steady, given: Given<'a, T>) -> Side<'a, T> {
+        let affine = &glm.affines[0];
+        let mut base = T::of(affine.constant);
+        let offset = |k| if k < steady.offsets { 1.0 } else { 0.0 };
+        let mut coefficients: SmallVec<[T; MOST_COLUMNS]> = (0..steady.columns.len())
+            .map(|k| T::of(offset(k)))
+            .collect();
+        for (atom, place) in affine.tops.iter().zip(&steady.tops) {
+            let value = glm.value(given, atom, 0);
+            match place {
+                None => base += value,
+                Some(place) => coefficients[*place] += value,
+            }
+        }
+        let columns = steady.columns.iter().map(|column| column.behind(0));
+        let none = Sum {
+            of_run: T::zero(),
+            of_all: T::zero(),
+        };
+        Side {
+            args: (glm.args.iter())
+                .map(|arg| match arg {
+                    Arg::Predictor(_) => StretchArg::Predicted,
+                    Arg::Data(column) => StretchArg::Column(column.behind(0)),
+                    Arg::Constant(value) => StretchArg::Same(T::of(*value)),
+                    Arg::Top(read) => StretchArg::Same(glm.values(given, *read)[0]),
+                })
+                .collect(),
+            base,
+            columns: coefficients.iter().copied().zip(columns).collect(),
+            running: Running::default(),
+            slope: none,
+            dots: SmallVec::from_elem(none, coefficients.len()),
+            coefficients,
+        }
+    }
+
+    /// Takes the sum of the slopes, or of their products with a column.
+    #[inline]
+    fn take(&mut self, place: Option<usize>) {
+        let (of_run, sum) = match place {
+            None => (self.running.take_slope(), &mut self.slope),
+            Some(place) => (self.running.take_dot(place), &mut self.dots[place]),
+        };
+        sum.of_run = of_run;
+        sum.of_all += of_run;
+    }
+
+    /// What was taken.
+    #[inline]
+    fn sum(&self, place: Option<usize>) -> &Sum<T> {
+        place.map_or(&self.slope, |place| &self.dots[place])
     }
 }
