@@ -2,24 +2,33 @@
 
 use super::Posterior;
 use super::Refusal;
+use super::held::Held;
 use super::listed;
 use super::posterior::KEPT;
 use super::posterior::Matched;
 use super::posterior::StoredSite;
 use super::posterior::is_of_rows;
+use crate::elbo;
+use crate::fit;
+use crate::fit::Outcome;
+use crate::guide;
+use crate::guide::GuideSpec;
 use crate::guide::noise::Noise;
 use crate::joint::Joint;
+use crate::joint::LogDensity;
 use crate::joint::locals::Ancestor;
 use crate::joint::locals::Forest;
 use crate::joint::locals::LocalPlate;
 use crate::marginal;
 use crate::marginal::Integral;
 use crate::marginal::Marginal;
+use crate::num::rng;
 use crate::shape::PlateId;
 use crate::typed::DataKind;
 use crate::typed::Depends;
 use crate::typed::ExprId;
 use crate::typed::ExprKind;
+use crate::typed::GuideFamily;
 use crate::typed::Typed;
 use std::sync::Arc;
 
@@ -27,6 +36,11 @@ use std::sync::Arc;
 const GLOBALS: (usize, usize, usize) = (256, 64, 4_000_000);
 /// Draws in all: each of the globals' comes with several of the locals.
 const DRAWS: usize = 1000;
+/// Draws of the globals under each of which locals are fitted that cannot be eliminated, and the iterations of a fit.
+const FITS: usize = 16;
+const ITERATIONS: usize = 20_000;
+/// Up to this many coordinates the Gaussian is dense; then elements are independent, and so are plates that cross.
+const DENSE: usize = 100;
 
 /// A posterior to which new elements were added.
 #[derive(Clone, Debug)]
@@ -38,85 +52,180 @@ pub struct Adapted {
     /// The new elements: plates, and how many.
     pub elements: Vec<(String, usize)>,
     /// How the locals were found.
-    pub integral: Integral,
+    pub how: Elimination,
     /// The names of the variables and definitions of the new elements.
     pub names: Vec<String>,
 }
 
+/// How the locals were found under each draw of everything else.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Elimination {
+    /// Exactly: they are jointly normal.
+    Exact,
+    /// By adaptive quadrature.
+    Quadrature,
+    /// By a Gaussian that was fitted to them: dense for few coordinates, else as of the guide `structured`.
+    Fitted,
+}
+
+/// Draws of all coordinates.
+struct Drawn {
+    draws: Vec<Vec<f64>>,
+    /// For each of them the draw of the posterior that it goes on from.
+    of: Vec<usize>,
+    how: Elimination,
+}
+
 /// Finds the locals of elements that a posterior does not have, given their data: a mixture over draws of everything else, under each
-/// of which they have the means and covariances that their own data give them, exactly or by quadrature.
+/// of which they are found from their own data: with the right means and covariances where they can be eliminated, exactly or by
+/// quadrature, else by a Gaussian that is fitted to them.
 ///
 /// `joint` is that of the new data alone, bound by [`Posterior::known`]. Elements that are known, such as a state that a new county lies
 /// in, stay as they were learned.
 ///
 /// # Errors
-/// No new elements, known and new ones mixed in one plate, or locals that cannot be integrated out.
+/// No new elements, known and new ones mixed in one plate, or data without density.
 pub fn adapt(posterior: &Posterior, joint: &Joint, seed: u64) -> Result<Adapted, Refusal> {
-    let (model, sites) = (joint.model(), joint.sites());
-    let matched = posterior.matched(model, sites)?;
-    let dim = joint.dim();
+    let model = joint.model();
+    let matched = posterior.matched(model, joint.sites())?;
     let new = new_plates(joint, &matched)?;
-    let (forest, integral) = forest(joint, &new)?;
-    let found = Marginal::new(joint, &forest, integral);
-    let mut marginal = found.expect("invariant: a joint density integrates its locals out");
-
-    let own = (GLOBALS.2 / marginal.visits().max(1)).clamp(GLOBALS.1, GLOBALS.0);
-    let own = own.min(posterior.count());
-    let chosen: Vec<usize> = (0..own).map(|k| k * posterior.count() / own).collect();
-    let mut z = vec![0.0; dim];
-    let mut globals = |s: usize| {
-        matched.fill(posterior.draw(s), sites, &mut z);
-        marginal_of(&forest, &z)
+    let task = Task {
+        posterior,
+        joint,
+        matched,
+        seed: seed as u32 ^ (seed >> 32) as u32,
     };
-    let points: Vec<Vec<f64>> = chosen.iter().map(|s| globals(*s)).collect();
-    let mean: Vec<f64> = (0..forest.globals.len())
-        .map(|k| points.iter().map(|p| p[k]).sum::<f64>() / own.max(1) as f64)
-        .collect();
-    // Modes are predicted from those at the mean, where they are found there.
-    if marginal.recentre(&mean).is_none() {
-        marginal.uncentre();
-    }
-    let mut given = Vec::with_capacity(own);
-    for (s, point) in chosen.iter().zip(&points) {
-        let (value, locals) = marginal.value_with(point);
-        if value.is_finite() {
-            given.push((*s, locals));
-        }
-    }
-    if given.is_empty() {
+    let found = match forest(joint, &new) {
+        Some((forest, integral)) => task.eliminated(&forest, integral),
+        None => task.fitted(&new),
+    };
+    if found.draws.is_empty() {
         return Err(Refusal::new(
             "the new data have no density under any draw of the fit",
             "a value that the model holds impossible is among them",
         ));
     }
-    let times = DRAWS.div_ceil(given.len());
-    let noise = Noise::independent(dim, given.len() * times, seed as u32 ^ (seed >> 32) as u32);
-    let mut draws = Vec::with_capacity(given.len() * times);
-    let mut of = Vec::with_capacity(given.len() * times);
-    for (k, noise) in noise.draws().enumerate() {
-        let (s, locals) = &given[k / times];
-        let mut z = noise.to_vec();
-        locals.draw(&forest.plates, &mut z);
-        draws.push(z);
-        of.push(*s);
-    }
     let plates = model.typed().plates();
     let names = joint.quantities().iter().filter(|q| new.contains(&q.plate));
     Ok(Adapted {
-        posterior: extended(posterior, joint, &new, &draws, &of),
-        draws,
+        posterior: extended(posterior, joint, &new, &found.draws, &found.of),
+        draws: found.draws,
         elements: new
             .iter()
             .map(|p| (plates[p.index()].name.clone(), model.plate(*p).len()))
             .collect(),
-        integral,
+        how: found.how,
         names: names.map(|q| q.name.clone()).collect(),
     })
 }
 
-/// The globals of a forest among all coordinates.
-fn marginal_of(forest: &Forest, z: &[f64]) -> Vec<f64> {
-    forest.globals.iter().map(|g| z[*g as usize]).collect()
+/// New data beside a posterior.
+struct Task<'a> {
+    posterior: &'a Posterior,
+    joint: &'a Joint,
+    matched: Matched,
+    seed: u32,
+}
+
+impl Task<'_> {
+    /// Up to `count` draws of the posterior, evenly over them, with what they know of all coordinates.
+    fn points(&self, count: usize) -> Vec<(usize, Vec<f64>)> {
+        let all = self.posterior.count();
+        let count = count.min(all);
+        let point = |k: usize| {
+            // The middles of even parts: they are in the order of a coordinate.
+            let s = (2 * k + 1) * all / (2 * count);
+            let mut z = vec![0.0; self.joint.dim()];
+            self.matched
+                .fill(self.posterior.draw(s), self.joint.sites(), &mut z);
+            (s, z)
+        };
+        (0..count).map(point).collect()
+    }
+
+    /// The locals by elimination.
+    fn eliminated(&self, forest: &Forest, integral: Integral) -> Drawn {
+        let found = Marginal::new(self.joint, forest, integral);
+        let mut marginal = found.expect("invariant: a joint density integrates its locals out");
+        let own = (GLOBALS.2 / marginal.visits().max(1)).clamp(GLOBALS.1, GLOBALS.0);
+        let points: Vec<(usize, Vec<f64>)> = (self.points(own).into_iter())
+            .map(|(s, z)| (s, marginal.globals_of(&z)))
+            .collect();
+        let mean: Vec<f64> = (0..forest.globals.len())
+            .map(|k| points.iter().map(|(_, p)| p[k]).sum::<f64>() / points.len() as f64)
+            .collect();
+        // Modes are predicted from those at the mean, where they are found there.
+        if marginal.recentre(&mean).is_none() {
+            marginal.uncentre();
+        }
+        let mut given = Vec::with_capacity(own);
+        for (s, point) in &points {
+            let (value, locals) = marginal.value_with(point);
+            if value.is_finite() {
+                given.push((*s, locals));
+            }
+        }
+        let times = DRAWS.div_ceil(given.len().max(1));
+        let noise = Noise::independent(self.joint.dim(), given.len() * times, self.seed);
+        let place = |(k, noise): (usize, &[f64])| {
+            let (s, locals) = &given[k / times];
+            let mut z = noise.to_vec();
+            locals.draw(&forest.plates, &mut z);
+            (z, *s)
+        };
+        let (draws, of) = noise.draws().enumerate().map(place).unzip();
+        let how = match integral {
+            Integral::Exact => Elimination::Exact,
+            Integral::Quadrature => Elimination::Quadrature,
+        };
+        Drawn { draws, of, how }
+    }
+
+    /// The locals by a fit under each of a few draws.
+    fn fitted(&self, new: &[PlateId]) -> Drawn {
+        let mut drawn = Drawn {
+            draws: Vec::new(),
+            of: Vec::new(),
+            how: Elimination::Fitted,
+        };
+        let points = self.points(FITS);
+        let pairs = DRAWS.div_ceil(2 * points.len().max(1));
+        for (k, (s, z)) in points.into_iter().enumerate() {
+            let held = Held::new(self.joint, new, z);
+            let family = |family| {
+                let default = Some(family);
+                guide::derive(&held, &GuideSpec { default })
+            };
+            let families = [
+                GuideFamily::FullRank,
+                GuideFamily::Structured,
+                GuideFamily::MeanField,
+            ];
+            let first = usize::from(held.dim() > DENSE);
+            let Some(guide) = families[first..].iter().find_map(|f| family(*f).ok()) else {
+                continue;
+            };
+            let elbo = elbo::compose(&held, &guide);
+            let mut settings = fit::Settings {
+                max_iterations: ITERATIONS,
+                progress: &mut |_| true,
+            };
+            let mut rng = rng::stream(u64::from(self.seed) + ((k as u64) << 32));
+            let found = fit::run(&elbo, &mut settings, &mut rng);
+            if !matches!(found.outcome, Outcome::Converged | Outcome::Spent) {
+                continue;
+            }
+            let q = guide.gaussian(&found.params);
+            let noise = Noise::paired(&guide, pairs, self.seed.wrapping_add(k as u32));
+            for noise in noise.draws() {
+                let mut own = vec![0.0; guide.dim()];
+                guide.draw(&q, noise, &mut own);
+                drawn.draws.push(held.all(&own));
+                drawn.of.push(s);
+            }
+        }
+        drawn
+    }
 }
 
 /// The plates with latent variables all of whose elements are new.
@@ -168,23 +277,14 @@ fn new_plates(joint: &Joint, matched: &Matched) -> Result<Vec<PlateId>, Refusal>
     Ok(new)
 }
 
-/// The forest of the new plates, everything else above it, and how it is integrated out.
+/// The forest of the new plates, everything else above it, and how it is integrated out, where that is possible.
 ///
 /// A statement sees a plate's variables only through the element that its own element lies in, but by a key column or an aggregate.
-fn forest(joint: &Joint, new: &[PlateId]) -> Result<(Forest, Integral), Refusal> {
+fn forest(joint: &Joint, new: &[PlateId]) -> Option<(Forest, Integral)> {
     let model = joint.model();
     let typed = model.typed();
-    let name = |p: PlateId| &typed.plates()[p.index()].name;
-    let refused = |why: String| {
-        let hint = "a fit of all data together, with `--guide structured`, approximates them";
-        Refusal::new(
-            format!("the variables of new elements cannot be integrated out: {why}"),
-            hint,
-        )
-    };
-    if let Some(plate) = new.iter().find(|p| is_mixed(typed, **p)) {
-        let why = format!("elements of `{}` are seen together", name(*plate));
-        return Err(refused(why));
+    if new.iter().any(|p| is_mixed(typed, *p)) {
+        return None;
     }
     let inside = |p: PlateId| {
         new.iter()
@@ -203,8 +303,7 @@ fn forest(joint: &Joint, new: &[PlateId]) -> Result<(Forest, Integral), Refusal>
             typed.determines(p, a) && typed.determines(p, b)
         };
         if apart && (0..typed.plates().len()).any(meet) {
-            let why = format!("the new elements of `{}` and `{}` cross", name(a), name(b));
-            return Err(refused(why));
+            return None;
         }
     }
     let place = |p: PlateId| order.iter().position(|o| *o == p);
@@ -244,8 +343,8 @@ fn forest(joint: &Joint, new: &[PlateId]) -> Result<(Forest, Integral), Refusal>
         mixes: false,
         plates,
     };
-    let integral = marginal::integral(joint, &forest).map_err(refused)?;
-    Ok((forest, integral))
+    let integral = marginal::integral(joint, &forest).ok()?;
+    Some((forest, integral))
 }
 
 /// Whether variables of a plate are seen through a key column, or by an aggregate over its elements.
@@ -317,7 +416,7 @@ fn extended(
     all.count = most.min(draws.len());
     all.draws = Vec::with_capacity(all.count * all.dim());
     for k in 0..all.count {
-        let k = k * draws.len() / all.count;
+        let k = (2 * k + 1) * draws.len() / (2 * all.count);
         let mut old = posterior.draw(of[k]);
         for (stored, more) in posterior.sites.iter().zip(&more) {
             for c in 0..stored.width {

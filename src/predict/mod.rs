@@ -47,6 +47,7 @@
 //! ```
 
 mod adapt;
+mod held;
 mod posterior;
 mod rows;
 #[cfg(test)]
@@ -54,6 +55,7 @@ mod tests;
 
 pub use crate::model::Known;
 pub use adapt::Adapted;
+pub use adapt::Elimination;
 pub use adapt::adapt;
 pub use posterior::Posterior;
 pub use rows::Cell;

@@ -175,7 +175,8 @@ pub fn predict(
         .collect();
     for k in 0..count {
         let mut rng = rng::stream(settings.seed.wrapping_add((k as u64 + 1) << 20));
-        let x = points.at(k * posterior.count() / count, &mut rng)?;
+        // The middles of even parts: the draws are in the order of a coordinate.
+        let x = points.at((2 * k + 1) * posterior.count() / (2 * count), &mut rng)?;
         for (outcome, gathered) in families.outcomes.iter().zip(&mut gathered) {
             gathered.add(outcome, &x, times, &mut rng);
         }

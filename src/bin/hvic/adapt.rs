@@ -14,8 +14,8 @@ use hvi::diagnostics::Trust;
 use hvi::guide;
 use hvi::guide::GuideSpec;
 use hvi::joint;
-use hvi::marginal::Integral;
 use hvi::predict;
+use hvi::predict::Elimination;
 use hvi::report;
 use hvi::report::Times;
 use hvi::report::Verdict;
@@ -69,7 +69,7 @@ pub fn run(args: &Args, terminal: &Terminal) -> Result<Exit, Failure> {
     let guide = guide::derive(&joint, &spec).map_err(|p| Failure::problems(p, source))?;
     let mut report = report::compose_sampled(&joint, &guide, &found, run);
     report.verdict = Verdict {
-        text: text(&base.text, &adapted.elements, adapted.integral),
+        text: text(&base.text, &adapted.elements, adapted.how),
         ..base.clone()
     };
     report.time = Times {
@@ -95,14 +95,15 @@ pub fn run(args: &Args, terminal: &Terminal) -> Result<Exit, Failure> {
 }
 
 /// The verdict: what was done, and what was said of the fit that it rests on.
-fn text(base: &str, elements: &[(String, usize)], integral: Integral) -> String {
+fn text(base: &str, elements: &[(String, usize)], how: Elimination) -> String {
     let elements: Vec<String> = elements
         .iter()
         .map(|(p, n)| format!("{n} of `{p}`"))
         .collect();
-    let how = match integral {
-        Integral::Exact => "exactly",
-        Integral::Quadrature => "by quadrature",
+    let how = match how {
+        Elimination::Exact => "exactly",
+        Elimination::Quadrature => "by quadrature",
+        Elimination::Fitted => "by Gaussians fitted to them",
     };
     format!(
         "new elements, {}, given their data {how}, everything else as learned; of the fit: {base}",
