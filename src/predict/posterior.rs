@@ -24,6 +24,8 @@ use std::collections::HashMap;
 const VERSION: u32 = 1;
 /// Draws that are kept: the most and the fewest, and the numbers in them between these.
 pub(super) const KEPT: (usize, usize, usize) = (1000, 64, 500_000);
+/// The most numbers: with more of them the variables of the largest plates are not kept, and their elements are as if never seen.
+const MOST: usize = 16_000_000;
 
 /// Draws of a posterior, all with the same weight, and what new data are read by.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -64,12 +66,14 @@ struct Stored {
 }
 
 impl Posterior {
-    /// The draws of an assessed fit, with their weights taken account of. None are kept of plates of rows, whose elements are always new.
+    /// The draws of an assessed fit, with their weights taken account of. None are kept of plates of rows, whose elements are always new,
+    /// nor of plates with millions of variables.
     pub fn of(joint: &Joint, found: &Diagnostics, settings: &Overrides) -> Posterior {
         let model = joint.model();
         let typed = model.typed();
+        let dropped = dropped(joint.sites(), typed, MOST);
         let kept: Vec<&Site> = (joint.sites().iter())
-            .filter(|site| !is_of_rows(typed, site.plate))
+            .filter(|site| !dropped.contains(&site.plate))
             .collect();
         let dim: usize = kept.iter().map(|s| s.width * s.len).sum();
         let count = (KEPT.2 / dim.max(1)).clamp(KEPT.1, KEPT.0);
@@ -82,7 +86,10 @@ impl Posterior {
             }
         }
         let plates = typed.plates().iter().enumerate().skip(1);
-        let labelled = plates.filter(|(p, _)| !is_of_rows(typed, PlateId(*p as u32)));
+        let labelled = plates.filter(|(p, _)| {
+            let plate = PlateId(*p as u32);
+            !dropped.contains(&plate) && !is_of_rows(typed, plate)
+        });
         let columns = typed.columns().iter().enumerate();
         let levels = columns.filter_map(|(c, column)| {
             let levels = &model.column(ColumnId(c as u32)).levels;
@@ -300,6 +307,25 @@ impl Matched {
     }
 }
 
+/// The plates whose variables are not kept: those of rows, and as many of the others, the largest first, as leave at most `most` numbers.
+fn dropped(sites: &[Site], typed: &Typed, most: usize) -> Vec<PlateId> {
+    let size = |plate: PlateId| -> usize {
+        let own = sites.iter().filter(|s| s.plate == plate);
+        own.map(|s| s.width * s.len).sum()
+    };
+    let mut plates: Vec<PlateId> = sites.iter().map(|s| s.plate).collect();
+    plates.sort_unstable();
+    plates.dedup();
+    plates.retain(|p| *p != PlateId::TOP);
+    let (mut dropped, mut others): (Vec<PlateId>, Vec<PlateId>) =
+        plates.into_iter().partition(|p| is_of_rows(typed, *p));
+    others.sort_by_key(|p| size(*p));
+    while KEPT.1 * others.iter().map(|p| size(*p)).sum::<usize>() > most {
+        dropped.extend(others.pop());
+    }
+    dropped
+}
+
 /// Whether the elements of a plate are rows, which are new in every table.
 pub(super) fn is_of_rows(typed: &Typed, plate: PlateId) -> bool {
     matches!(typed.plates()[plate.index()].source, PlateSource::Rows(_))
@@ -329,4 +355,45 @@ fn resampled(found: &Diagnostics, count: usize) -> Vec<usize> {
         }
     }
     chosen
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ast;
+    use crate::source::Source;
+    use crate::typed;
+    use crate::typed::LatentId;
+
+    #[test]
+    fn the_largest_plates_are_dropped_first() {
+        let text = "m ~ Normal(0, 1)\nplate a { x ~ Normal(m, 1) }\nplate b { y ~ Normal(m, 1) }\nplate r = rows { z ~ Normal(m, 1) }\n";
+        let source = Source::new("test.hvi", text);
+        let tree = ast::parse(&source).expect("the text parses");
+        let (typed, _) = typed::check(&source, &tree, &Overrides::new()).expect("a right model");
+        let plate = |name: &str| {
+            let place = typed.plates().iter().position(|p| p.name == name);
+            PlateId(place.unwrap_or(0) as u32)
+        };
+        let site = |plate: PlateId, len: usize| Site {
+            latent: LatentId(0),
+            name: String::new(),
+            plate,
+            offset: 0,
+            len,
+            width: 1,
+            above: Vec::new(),
+            start: Vec::new(),
+        };
+        let sites = [
+            site(PlateId::TOP, 1),
+            site(plate("a"), 100),
+            site(plate("b"), 10),
+            site(plate("r"), 5),
+        ];
+        let all = |most| dropped(&sites, &typed, most);
+        assert_eq!(all(64 * 110), [plate("r")]);
+        assert_eq!(all(64 * 109), [plate("r"), plate("a")]);
+        assert_eq!(all(0), [plate("r"), plate("a"), plate("b")]);
+    }
 }

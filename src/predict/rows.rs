@@ -25,7 +25,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 /// Draws of the outcome of a row: as many at least where rows are few, and so many of all rows together at most.
-const DRAWS: (usize, usize) = (4000, 20_000_000);
+const DRAWS: (usize, usize) = (4000, 10_000_000);
 /// The fewest draws of the posterior.
 const FEWEST: usize = 64;
 
