@@ -221,26 +221,33 @@ impl Family {
 
     /// A draw in element `i` at the point of the last run, components in row-major order.
     pub fn sample(&self, workspace: &Workspace<f64>, i: usize, rng: &mut Rng) -> Vec<f64> {
-        let mut draws = self.draws.iter();
-        match (self.draws.len(), draws.next()) {
-            (1, Some(only)) => self.sample_one(only, workspace, i, rng),
-            _ => (self.draws.iter())
-                .flat_map(|draw| self.sample_one(draw, workspace, i, rng))
-                .collect(),
-        }
+        let mut all = Vec::with_capacity(self.width());
+        self.samples(workspace, i, 1, rng, |_, v| all.push(v));
+        all
     }
 
-    fn sample_one(
+    /// Several draws in element `i` at the point of the last run, each number with the component that it is of; those of the first
+    /// component first.
+    pub fn samples(
         &self,
-        draw: &Applied<Slot>,
         workspace: &Workspace<f64>,
         i: usize,
+        times: usize,
         rng: &mut Rng,
-    ) -> Vec<f64> {
+        mut with: impl FnMut(usize, f64),
+    ) {
         let mut numbers = Vec::new();
-        self.gather(draw, workspace, i, &mut numbers);
-        let mut rest = numbers.as_slice();
-        given(draw, &mut rest).sample(self.size, rng)
+        let each = self.width() / self.draws.len().max(1);
+        for (place, draw) in self.draws.iter().enumerate() {
+            numbers.clear();
+            self.gather(draw, workspace, i, &mut numbers);
+            let given = given(draw, &mut numbers.as_slice());
+            for _ in 0..times {
+                for (k, v) in given.sample(self.size, rng).into_iter().enumerate() {
+                    with(place * each + k, v);
+                }
+            }
+        }
     }
 
     /// The mean and the variance of component `k` in element `i`, where they are known in closed form.
@@ -248,8 +255,7 @@ impl Family {
         let draw = self.draws.get(k)?;
         let mut numbers = Vec::new();
         self.gather(draw, workspace, i, &mut numbers);
-        let mut rest = numbers.as_slice();
-        let given = given(draw, &mut rest);
+        let given = given(draw, &mut numbers.as_slice());
         given.distribution.moments(given.form, &given.args)
     }
 

@@ -370,12 +370,8 @@ impl Gathered {
                     *sum += more;
                 }
             }
-            for _ in 0..times {
-                let draw = family.sample(&self.workspace, i, rng);
-                for (draws, v) in self.draws[i * width..].iter_mut().zip(draw) {
-                    draws.push(v);
-                }
-            }
+            let draws = &mut self.draws[i * width..][..width];
+            family.samples(&self.workspace, i, times, rng, |k, v| draws[k].push(v));
         }
     }
 

@@ -549,3 +549,27 @@ fn the_same_seed_gives_the_same_numbers() {
     };
     assert_eq!(pool(1), pool(2));
 }
+
+#[test]
+fn vectors_of_unseen_elements_are_drawn_whole() {
+    let text = "plate task {
+  w[2] ~ MultiNormal([1, -1], cov = [[1, 0.5], [0.5, 2]])
+  v[2] ~ Normal([3, -3], [1, 2])
+  s    ~ Gamma(4, 2)
+  plate trial = rows {
+    data x, y: real
+    y ~ Normal(w[1] + 2 * w[2] + x * (v[1] - v[2]) + s, 0.1)
+  }
+}
+";
+    let structured = Some(GuideFamily::Structured);
+    let (typed, posterior) = fitted_with(text, "task,x,y\na,1,8\na,0,1\n", structured);
+    let cells = cells(&typed, &posterior, "task,x\nnew,0\nnew,1\n");
+    // Var (w₁ + 2 w₂) = 1 + 4 · ½ + 4 · 2, of Gamma(4, 2) it is 1; v₁ − v₂ has mean 6 and variance 5.
+    for (cell, (mean, variance)) in cells.iter().zip([(1.0, 12.01), (7.0, 17.01_f64)]) {
+        near(cell.mean, mean, 4.0 * (variance / 1000.0).sqrt());
+        near(cell.sd, variance.sqrt(), 0.1 * variance.sqrt());
+        let upper = mean + 1.6449 * variance.sqrt();
+        near(cell.quantiles[2], upper, 0.2 * variance.sqrt());
+    }
+}
