@@ -2,7 +2,7 @@
 //!
 //! A model is a chain of values, each made by one function of the module named for it:
 //! [`ast::parse`] → [`typed::check`] → [`model::bind`] → [`joint::lower`] → [`guide::derive`] → [`elbo::compose`] →
-//! [`fit::run`] → [`diagnostics::assess`] → [`report`].
+//! [`fit::run`] → [`diagnostics::assess`] → [`report`]. What it has learned goes on to new data: [`predict`].
 
 pub mod ast;
 pub mod data;
@@ -17,6 +17,7 @@ pub mod marginal;
 pub mod model;
 pub mod num;
 pub mod nuts;
+pub mod predict;
 pub mod problem;
 pub mod report;
 pub mod shape;

@@ -188,6 +188,15 @@ impl Distribution for Bernoulli {
         vec![f64::from(u < p)]
     }
 
+    fn moments(&self, form: usize, args: &[&[f64]]) -> Option<(f64, f64)> {
+        let p = match form {
+            0 => args[0][0],
+            1 => Real::sigmoid(args[0][0]),
+            _ => Real::normal_cdf(args[0][0]),
+        };
+        Some((p, p * (1.0 - p)))
+    }
+
     fn links(&self) -> &'static [Link] {
         LINKS
     }

@@ -113,6 +113,16 @@ impl Distribution for Beta {
         vec![draw(rand_distr::Beta::new(a, b), rng)]
     }
 
+    fn moments(&self, form: usize, args: &[&[f64]]) -> Option<(f64, f64)> {
+        let (mean, sum) = if form == 0 {
+            let sum = args[0][0] + args[1][0];
+            (args[0][0] / sum, sum)
+        } else {
+            (args[0][0], args[1][0])
+        };
+        Some((mean, mean * (1.0 - mean) / (sum + 1.0)))
+    }
+
     fn rows(&self) -> &'static [&'static Elementwise] {
         ROWS
     }

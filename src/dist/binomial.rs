@@ -141,6 +141,16 @@ impl Distribution for Binomial {
         vec![draw.unwrap_or(f64::NAN)]
     }
 
+    fn moments(&self, form: usize, args: &[&[f64]]) -> Option<(f64, f64)> {
+        let p = if form == 0 {
+            args[1][0]
+        } else {
+            Real::sigmoid(args[1][0])
+        };
+        let n = args[0][0];
+        Some((n * p, n * p * (1.0 - p)))
+    }
+
     fn links(&self) -> &'static [Link] {
         LINKS
     }

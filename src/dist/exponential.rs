@@ -168,6 +168,15 @@ impl Distribution for Exponential {
         vec![draw(rand_distr::Exp::new(rate), rng)]
     }
 
+    fn moments(&self, form: usize, args: &[&[f64]]) -> Option<(f64, f64)> {
+        let mean = if form == 0 {
+            args[0][0].recip()
+        } else {
+            (-args[0][0]).exp()
+        };
+        Some((mean, mean * mean))
+    }
+
     fn links(&self) -> &'static [Link] {
         LINKS
     }

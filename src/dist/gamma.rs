@@ -162,6 +162,20 @@ impl Distribution for Gamma {
         vec![draw(rand_distr::Gamma::new(shape, rate.recip()), rng)]
     }
 
+    fn moments(&self, form: usize, args: &[&[f64]]) -> Option<(f64, f64)> {
+        Some(match form {
+            0 => (
+                args[0][0] / args[1][0],
+                args[0][0] / (args[1][0] * args[1][0]),
+            ),
+            1 => (args[0][0], args[1][0] * args[1][0]),
+            _ => {
+                let scale = (-args[1][0]).exp();
+                (args[0][0] * scale, args[0][0] * scale * scale)
+            }
+        })
+    }
+
     fn links(&self) -> &'static [Link] {
         LINKS
     }

@@ -145,6 +145,12 @@ impl Distribution for LogNormal {
         vec![(args[0][0] + args[1][0] * z).exp()]
     }
 
+    fn moments(&self, _form: usize, args: &[&[f64]]) -> Option<(f64, f64)> {
+        let variance = args[1][0] * args[1][0];
+        let mean = (args[0][0] + 0.5 * variance).exp();
+        Some((mean, mean * mean * variance.exp_m1()))
+    }
+
     fn rows(&self) -> &'static [&'static Elementwise] {
         ROWS
     }

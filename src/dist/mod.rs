@@ -122,6 +122,10 @@ pub trait Distribution: Debug + Sync {
         size: usize,
         rng: &mut Rng,
     ) -> Vec<f64>;
+    /// The mean and the variance of a draw of a scalar distribution; `None` where they are not written down.
+    fn moments(&self, _form: usize, _args: &[&[f64]]) -> Option<(f64, f64)> {
+        None
+    }
     /// The forms that take the place of others whose argument is the value of a function.
     fn links(&self) -> &'static [Link] {
         &[]

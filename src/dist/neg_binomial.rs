@@ -164,6 +164,15 @@ impl Distribution for NegBinomial {
         }]
     }
 
+    fn moments(&self, form: usize, args: &[&[f64]]) -> Option<(f64, f64)> {
+        let mean = if form == 0 {
+            args[0][0]
+        } else {
+            args[0][0].exp()
+        };
+        Some((mean, mean + mean * mean / args[1][0]))
+    }
+
     fn links(&self) -> &'static [Link] {
         LINKS
     }

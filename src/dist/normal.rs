@@ -205,6 +205,16 @@ impl Distribution for Normal {
         vec![args[0][0] + sd * z]
     }
 
+    fn moments(&self, form: usize, args: &[&[f64]]) -> Option<(f64, f64)> {
+        let spread = args[1][0];
+        let variance = match form {
+            0 => spread * spread,
+            1 => spread,
+            _ => spread.recip(),
+        };
+        Some((args[0][0], variance))
+    }
+
     fn rows(&self) -> &'static [&'static Elementwise] {
         ROWS
     }

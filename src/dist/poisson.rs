@@ -143,6 +143,15 @@ impl Distribution for Poisson {
         }]
     }
 
+    fn moments(&self, form: usize, args: &[&[f64]]) -> Option<(f64, f64)> {
+        let rate = if form == 0 {
+            args[0][0]
+        } else {
+            args[0][0].exp()
+        };
+        Some((rate, rate))
+    }
+
     fn links(&self) -> &'static [Link] {
         LINKS
     }

@@ -399,6 +399,42 @@ fn draws_of_one_number_follow_the_density() {
     all_hold(wrong.collect());
 }
 
+/// Means and variances in closed form are those of draws.
+#[test]
+fn moments_are_those_of_draws() {
+    const DRAWS: usize = 20_000;
+    let mut wrong = Vec::new();
+    let mut families: Vec<&str> = Vec::new();
+    for (d, case) in ordinary().filter(|(d, _)| d.event() == EventKind::Scalar) {
+        let Some((mean, variance)) = d.moments(case.form, case.args) else {
+            continue;
+        };
+        let mut rng = stream(7);
+        let draws: Vec<f64> = (0..DRAWS)
+            .flat_map(|_| d.sample(case.form, case.args, &[], 1, &mut rng))
+            .collect();
+        let n = DRAWS as f64;
+        let average = |f: &dyn Fn(f64) -> f64| draws.iter().map(|x| f(*x)).sum::<f64>() / n;
+        let seen = average(&|x| x);
+        let square = average(&|x| (x - mean).powi(2));
+        let fourth = average(&|x| (x - mean).powi(4));
+        let error = ((fourth - square * square).max(0.0) / n).sqrt();
+        let off = (seen - mean).abs() > 5.0 * (variance / n).sqrt() + 1e-12 * mean.abs();
+        // Tails so long that draws do not tell the variance are left out.
+        let told = error < 0.2 * square;
+        if off || (told && (square - variance).abs() > 6.0 * error + 1e-12 * variance) {
+            wrong.push(format!(
+                "{}: {seen} for {mean}, {square} for {variance}",
+                name(d, case)
+            ));
+        }
+        families.push(d.name());
+    }
+    all_hold(wrong);
+    families.dedup();
+    assert!(families.len() >= 9, "of {families:?} alone");
+}
+
 /// The derivative of the log density by an argument has mean 0 over draws, if the support does not depend on the argument.
 #[test]
 fn scores_have_mean_zero_over_draws() {

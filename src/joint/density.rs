@@ -24,6 +24,18 @@ use crate::typed::LogProb;
 use crate::typed::Statement;
 use crate::typed::StatementKind;
 
+/// Some components of a node: the first, and how many.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Components {
+    pub node: NodeId,
+    pub start: usize,
+    pub width: usize,
+}
+
+fn of(node: NodeId, start: usize, width: usize) -> Components {
+    Components { node, start, width }
+}
+
 impl Lowering<'_> {
     /// The term of a statement, its node (width 1, in the statement's plate), and what its condition lets through.
     pub fn statement(&mut self, statement: &Statement) -> (Term, NodeId, Option<Condition>) {
@@ -244,6 +256,61 @@ impl Lowering<'_> {
             LogProb::Ccdf => family.log_ccdf(builder, form, value, &args),
         };
         node.expect("the checker refuses distribution functions that are not there")
+    }
+
+    /// The distribution of each draw of a value of dimensions `dims`, its arguments as components of nodes; and
+    /// the K of a vector or K × K matrix event (1 for a scalar).
+    pub fn draws(
+        &mut self,
+        distribution: &DistributionUse,
+        dims: &[usize],
+        plate: PlateId,
+    ) -> (Vec<Applied<Components>>, usize) {
+        let kind = distribution.distribution.event();
+        let (count, size) = events(kind, dims);
+        if kind == EventKind::Scalar {
+            let applied = self.applied(distribution, dims, plate);
+            let draws = (0..dims.iter().product()).map(|k| self.component(&applied, k));
+            return (draws.collect(), 1);
+        }
+        let own = dims.len() - if kind == EventKind::Vector { 1 } else { 2 };
+        let draws = (0..count).map(|draw| {
+            let applied = self.applied_to_draw(distribution, dims, own, draw, plate);
+            self.whole(&applied)
+        });
+        (draws.collect(), size)
+    }
+
+    /// Draw `k` of a scalar distribution: those of its arguments that are as many as its draws have one component for it.
+    fn component(&self, applied: &Applied<NodeId>, k: usize) -> Applied<Components> {
+        let params = applied.distribution.forms()[applied.form].params.iter();
+        let params = params.filter(|p| p.kind != ParamKind::Distribution);
+        let args = applied.args.iter().zip(params).map(|(node, param)| {
+            match (param.kind, self.builder.width(*node)) {
+                (ParamKind::Free(_), width) => of(*node, 0, width),
+                (_, 1) => of(*node, 0, 1),
+                _ => of(*node, k, 1),
+            }
+        });
+        Applied {
+            distribution: applied.distribution,
+            form: applied.form,
+            args: args.collect(),
+            inner: (applied.inner.iter())
+                .map(|inner| self.component(inner, k))
+                .collect(),
+        }
+    }
+
+    /// All components of all arguments.
+    fn whole(&self, applied: &Applied<NodeId>) -> Applied<Components> {
+        let all = |node: &NodeId| of(*node, 0, self.builder.width(*node));
+        Applied {
+            distribution: applied.distribution,
+            form: applied.form,
+            args: applied.args.iter().map(all).collect(),
+            inner: applied.inner.iter().map(|i| self.whole(i)).collect(),
+        }
     }
 
     /// The values among the arguments of a scalar distribution, as wide as the draws or of width 1.

@@ -164,7 +164,7 @@ impl Part {
 }
 
 impl<'a> Lowering<'a> {
-    fn new(model: &'a Model, passes: Passes, closed_forms: bool) -> Lowering<'a> {
+    pub(super) fn new(model: &'a Model, passes: Passes, closed_forms: bool) -> Lowering<'a> {
         let mut lowering = Lowering {
             model,
             typed: model.typed(),
@@ -192,7 +192,7 @@ impl Lowering<'_> {
     }
 
     /// Gives every latent variable its coordinates: plate by plate, outer plates first.
-    fn sites(&mut self) -> Vec<Site> {
+    pub fn sites(&mut self) -> Vec<Site> {
         let typed = self.typed;
         let mut order: Vec<LatentId> = (0..typed.latents().len())
             .map(|i| LatentId(i as u32))

@@ -3,6 +3,7 @@
 use super::BindingReport;
 use super::BoundPlate;
 use super::BoundScaling;
+use super::Known;
 use super::Labels;
 use super::Model;
 use super::columns::ReadColumn;
@@ -40,6 +41,25 @@ pub fn bind(typed: &Arc<Typed>, tables: &Tables) -> Result<(Model, Problems), Pr
     let report = notes::report(&reader, &parts.read, &counted);
     let labels = parts.labels(typed);
     Ok((parts.model(typed, labels, scalings, report), problems))
+}
+
+/// Binds new data to a model that is known from earlier ones: levels and scalings are those of then. There are no warnings, which would
+/// be about the model or the size of the data.
+///
+/// # Errors
+/// As of [`bind`]; a level that did not occur in the earlier data is one too.
+pub fn bind_known(typed: &Arc<Typed>, tables: &Tables, known: &Known) -> Result<Model, Problems> {
+    let mut problems = Problems::new();
+    let mut sources = Sources::new(typed, tables, &mut problems);
+    sources.known = Some(known);
+    let parts = Parts::new(typed, &sources, None, &mut problems);
+    if problems.has_errors() {
+        return Err(problems);
+    }
+    let reader = parts.reader(typed, &sources, None);
+    let report = notes::report(&reader, &parts.read, &Counted::at_once(&reader));
+    let labels = parts.labels(typed);
+    Ok(parts.model(typed, labels, known.scalings.clone(), report))
 }
 
 /// What binding finds; without gaps only when no problem was.

@@ -1,6 +1,7 @@
 //! Data columns: where they stand in the tables, and their values by element.
 
 use super::BoundColumn;
+use super::Known;
 use super::cells::Reading;
 use super::frame::Fixed;
 use super::labels::Labelled;
@@ -114,6 +115,9 @@ impl Reader<'_> {
                 level: None,
             });
         }
+        if self.is_unread(id, column) {
+            return self.stand_in(id, column, sizes, problems);
+        }
         let found = match find(self.typed, self.sources, id, sizes) {
             Ok(found) => found,
             Err(absent) => {
@@ -132,6 +136,51 @@ impl Reader<'_> {
                 Levels::Occurring(level) => Some(level),
                 Levels::None | Levels::Upto(_) | Levels::Listed(_) => None,
             },
+        })
+    }
+
+    /// Whether a column is not looked for.
+    fn is_unread(&self, id: ColumnId, column: &Column) -> bool {
+        let unread = |known: &Known| known.unread.contains(&id);
+        column.event.is_empty() && self.sources.known.is_some_and(unread)
+    }
+
+    /// The levels that a column had in earlier data.
+    fn known_levels(&self, column: &Column) -> Option<Level> {
+        let labels = self.sources.known?.levels.get(&column.name)?;
+        let labels = labels.iter().map(String::as_str);
+        Some(Level::new(labels, std::iter::empty()))
+    }
+
+    /// A column that is not read, with a value that its type accepts.
+    fn stand_in(
+        &self,
+        id: ColumnId,
+        column: &Column,
+        sizes: &mut Sizes,
+        problems: &mut Problems,
+    ) -> Option<ReadColumn> {
+        let value = match &column.kind {
+            DataKind::Unit => 0.5,
+            DataKind::Key(_) => 0.0,
+            DataKind::Real
+            | DataKind::Positive
+            | DataKind::Count
+            | DataKind::Binary
+            | DataKind::Category(_)
+            | DataKind::Ordinal(..) => 1.0,
+        };
+        let values = vec![value; self.populated.elements(column.plate)?.len()];
+        let levels = match (&column.kind, self.known_levels(column)) {
+            (DataKind::Ordinal(_, labels), _) if !labels.is_empty() => Levels::Listed(labels),
+            (_, Some(level)) => Levels::Occurring(level),
+            (_, None) => Levels::None,
+        };
+        let bound = self.count_levels(id, column, Some(values.into()), &levels, sizes, problems)?;
+        Some(ReadColumn {
+            bound,
+            found: None,
+            level: None,
         })
     }
 
@@ -165,6 +214,9 @@ impl Reader<'_> {
             | DataKind::Binary
             | DataKind::Key(_) => Some(Levels::None),
             DataKind::Ordinal(_, labels) if !labels.is_empty() => Some(Levels::Listed(labels)),
+            DataKind::Category(_) | DataKind::Ordinal(..) if self.sources.known.is_some() => {
+                self.known_levels(column).map(Levels::Occurring)
+            }
             DataKind::Category(_) | DataKind::Ordinal(..) if self.fixed.is_some() => {
                 let known = self.fixed?.parts.read[id.index()].as_ref()?;
                 Some(match &known.level {

@@ -24,6 +24,7 @@ use crate::typed::ColumnId;
 use crate::typed::Scaling;
 use crate::typed::Typed;
 pub use bind::bind;
+pub use bind::bind_known;
 pub use dump::dump;
 pub use frame::Frame;
 pub use frame::streams;
@@ -168,6 +169,17 @@ pub struct BoundScaling {
     pub mean: Vec<f64>,
     /// Divided by, per component; 1 for `center`.
     pub sd: Vec<f64>,
+}
+
+/// What is known of a model from earlier data, by which new ones are read.
+#[derive(Clone, Debug, Default)]
+pub struct Known {
+    /// The labels of the levels of categories and ordinals, by the column's name, in the order of their codes.
+    pub levels: IndexMap<String, Vec<String>>,
+    /// What `center` and `standardize` subtract and divide by.
+    pub scalings: Vec<BoundScaling>,
+    /// Columns that are not looked for: a value that their type accepts stands for each of theirs. Only for those with one component.
+    pub unread: Vec<ColumnId>,
 }
 
 /// What a fit says first: what was read.

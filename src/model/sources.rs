@@ -1,5 +1,6 @@
 //! Which tables a plate reads: its own, and those of the rows below it.
 
+use super::Known;
 use crate::data::Column;
 use crate::data::Table;
 use crate::data::Tables;
@@ -32,6 +33,8 @@ pub(super) struct Sources<'a> {
     own: Vec<Option<TableId>>,
     /// The tables in which a plate's keys and columns are looked for: its own first.
     reads: Vec<Vec<TableId>>,
+    /// What earlier data say.
+    pub(super) known: Option<&'a Known>,
 }
 
 impl<'a> Sources<'a> {
@@ -49,6 +52,7 @@ impl<'a> Sources<'a> {
             tables,
             own: Vec::new(),
             reads: Vec::new(),
+            known: None,
         };
         for plate in &typed.plates {
             let own = match &plate.source {

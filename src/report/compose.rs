@@ -159,8 +159,8 @@ pub fn how_name(how: How) -> &'static str {
     }
 }
 
-/// The quantiles of central intervals, with their names: `q5`, `median`, `q95` for 90.
-fn quantiles(intervals: &[f64]) -> Vec<(String, f64)> {
+/// The quantiles of central intervals in percent, with their names: `q5`, `median`, `q95` for 90; each as a probability, ascending.
+pub fn quantiles(intervals: &[f64]) -> Vec<(String, f64)> {
     let mut percents: Vec<f64> = intervals
         .iter()
         .flat_map(|i| [50.0 - i / 2.0, 50.0 + i / 2.0])

@@ -19,18 +19,17 @@ use std::io;
 use std::path::Path;
 use std::path::PathBuf;
 
-/// What a fit folder holds, as text by file name.
+/// What a fit folder holds, by file name.
 #[derive(Clone, Debug)]
 pub struct Folder {
-    files: Vec<(&'static str, String)>,
+    files: Vec<(&'static str, Vec<u8>)>,
 }
 
 /// Puts together the folder of a fit.
 pub fn compose(report: &Report, joint: &Joint, guide: &Guide, fit: &Fit) -> io::Result<Folder> {
-    let mut folder = basis(report, joint)?;
+    let folder = compose_report(report, joint)?;
     let guide = pretty(&guide_json(joint, guide, fit))?;
-    folder.files.push(("guide.json", guide));
-    Ok(folder)
+    Ok(folder.with("guide.json", guide))
 }
 
 /// Puts together the folder of a sampler's draws, which stand chain after chain in the columns of `draws`.
@@ -39,35 +38,37 @@ pub fn compose_draws(
     joint: &Joint,
     draws: &[(String, Vec<f64>)],
 ) -> io::Result<Folder> {
-    let mut folder = basis(report, joint)?;
-    folder.files.push(("draws.csv", draws_csv(report, draws)?));
-    Ok(folder)
+    let folder = compose_report(report, joint)?;
+    Ok(folder.with("draws.csv", draws_csv(report, draws)?))
 }
 
 fn pretty(value: &Value) -> io::Result<String> {
     Ok(format!("{}\n", serde_json::to_string_pretty(value)?))
 }
 
-/// What the folders of all fits hold.
-fn basis(report: &Report, joint: &Joint) -> io::Result<Folder> {
-    Ok(Folder {
-        files: vec![
-            ("version", format!("{VERSION}\n")),
-            (
-                "model.hvi",
-                joint.model().typed().source().text().to_owned(),
-            ),
-            (
-                "fit.json",
-                format!("{}\n", serde_json::to_string_pretty(report)?),
-            ),
-            ("summary.csv", summary(report)?),
-            ("levels.json", pretty(&levels_json(joint))?),
-        ],
-    })
+/// Puts together what the folders of all fits hold.
+pub fn compose_report(report: &Report, joint: &Joint) -> io::Result<Folder> {
+    let model = joint.model().typed().source().text().to_owned();
+    let folder = Folder { files: Vec::new() };
+    Ok(folder
+        .with("version", format!("{VERSION}\n"))
+        .with("model.hvi", model)
+        .with(
+            "fit.json",
+            format!("{}\n", serde_json::to_string_pretty(report)?),
+        )
+        .with("summary.csv", summary(report)?)
+        .with("levels.json", pretty(&levels_json(joint))?))
 }
 
 impl Folder {
+    /// Adds a file.
+    #[must_use]
+    pub fn with(mut self, name: &'static str, content: impl Into<Vec<u8>>) -> Folder {
+        self.files.push((name, content.into()));
+        self
+    }
+
     /// Writes it to `path`, in place of an older fit if there is one.
     pub fn write(&self, path: &Path) -> io::Result<()> {
         let new = sibling(path, "new");
@@ -81,8 +82,8 @@ impl Folder {
             fs::create_dir_all(parent)?;
         }
         fs::create_dir(&new)?;
-        for (name, text) in &self.files {
-            fs::write(new.join(name), text)?;
+        for (name, content) in &self.files {
+            fs::write(new.join(name), content)?;
         }
         if path.exists() {
             fs::rename(path, &old)?;
@@ -116,24 +117,27 @@ pub fn place(path: &Path) -> Place {
     }
 }
 
+/// Reads a file of a stored fit.
+pub fn read_file(path: &Path, name: &str) -> Result<Vec<u8>, String> {
+    fs::read(path.join(name))
+        .map_err(|e| format!("`{name}` in `{}` cannot be read: {e}", path.display()))
+}
+
 /// Reads the report of a stored fit.
 pub fn read(path: &Path) -> Result<Report, String> {
     let shown = path.display();
     if place(path) != Place::Fit {
         return Err(format!("`{shown}` is not a fit folder"));
     }
-    let read = |name: &str| {
-        fs::read_to_string(path.join(name))
-            .map_err(|e| format!("`{name}` in `{shown}` cannot be read: {e}"))
-    };
-    let version = read("version")?;
+    let version = read_file(path, "version")?;
+    let version = String::from_utf8_lossy(&version);
     if version.trim() != VERSION.to_string() {
         return Err(format!(
             "`{shown}` is a fit folder of version {}, this program reads version {VERSION}",
             version.trim()
         ));
     }
-    serde_json::from_str(&read("fit.json")?)
+    serde_json::from_slice(&read_file(path, "fit.json")?)
         .map_err(|e| format!("`fit.json` in `{shown}` is damaged: {e}"))
 }
 

@@ -126,6 +126,11 @@ impl Typed {
         &self.given
     }
 
+    /// All expressions, each behind those that it is made of.
+    pub fn exprs(&self) -> &[Expr] {
+        &self.exprs
+    }
+
     /// An expression.
     pub fn expr(&self, id: ExprId) -> &Expr {
         &self.exprs[id.index()]

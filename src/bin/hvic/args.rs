@@ -55,6 +55,10 @@ pub enum ColorWhen {
 pub enum Command {
     /// Fit a model to data: the posterior, the bound and whether to trust them
     Fit(Fit),
+    /// Learn the variables of new elements from their data, everything else held as a fit has learned it
+    Adapt(Adapt),
+    /// Predict the outcome of new rows, with intervals
+    Predict(Predict),
     /// Draw from the posterior with NUTS: the reference that a fit can be held against
     Sample(Sample),
     /// Report every problem of a model, and with data how they bind to it
@@ -101,7 +105,7 @@ pub struct Reporting {
     /// The seed of all random numbers: the same seed gives the same result
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub seed: u64,
-    /// Where the result is written [default: a fit to MODEL.fit in the current folder, a sample nowhere]
+    /// Where the result is written [default: a fit to MODEL.fit in the current folder, an adapted one to FIT.adapted.fit, a sample nowhere]
     #[arg(short, long, visible_alias = "out", value_name = "FOLDER", value_hint = ValueHint::DirPath)]
     pub output: Option<PathBuf>,
     /// Replace an existing folder
@@ -178,6 +182,66 @@ pub struct Sample {
     /// What is reported.
     #[command(flatten)]
     pub reporting: Reporting,
+}
+
+/// A stored fit with new data.
+#[derive(Args, Clone, Debug)]
+pub struct New {
+    /// A folder that `hvic fit`, `hvic sample` or `hvic adapt` wrote
+    #[arg(value_name = "FIT", value_hint = ValueHint::DirPath)]
+    pub fit: PathBuf,
+    /// The new rows of the main table, with the columns that the model reads
+    #[arg(value_name = "NEW.csv", value_hint = ValueHint::FilePath)]
+    pub data: Option<PathBuf>,
+    /// A further table, such as `county=county.csv`
+    #[arg(long = "table", value_name = "NAME=FILE")]
+    pub tables: Vec<String>,
+}
+
+/// Arguments of `hvic adapt`.
+#[derive(Args, Debug)]
+pub struct Adapt {
+    /// The fit and the data of new elements.
+    #[command(flatten)]
+    pub new: New,
+    /// What is reported.
+    #[command(flatten)]
+    pub reporting: Reporting,
+}
+
+/// Arguments of `hvic predict`.
+#[derive(Args, Debug)]
+pub struct Predict {
+    /// The fit and the new rows.
+    #[command(flatten)]
+    pub new: New,
+    /// What to do about elements that the fit has not seen
+    #[arg(long, value_name = "WHAT", default_value = "population")]
+    pub new_levels: Unseen,
+    /// The seed of all random numbers: the same seed gives the same result
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub seed: u64,
+    /// Central intervals in percent; 90 gives q5 and q95
+    #[arg(long, visible_alias = "interval", value_name = "PERCENT", value_delimiter = ',', default_value = "90", value_parser = percent)]
+    pub ci: Vec<f64>,
+    /// Write to a file instead of standard output
+    #[arg(short, long, visible_alias = "out", value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub output: Option<PathBuf>,
+    /// Replace an existing file
+    #[arg(long)]
+    pub force: bool,
+    /// JSON instead of CSV
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// What to do about elements that a fit has not seen.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum, Debug)]
+pub enum Unseen {
+    /// Draw their variables from the population that the fit has learned.
+    Population,
+    /// Refuse them.
+    Error,
 }
 
 /// Arguments of `hvic check`.

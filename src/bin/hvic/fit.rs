@@ -2,6 +2,7 @@
 
 use crate::args::Fit as Args;
 use crate::args::Method;
+use crate::kept;
 use crate::load;
 use crate::load::Data;
 use crate::posterior;
@@ -97,7 +98,9 @@ pub fn run(args: &Args, terminal: &Terminal) -> Result<Exit, Failure> {
     }
     watch.done();
 
-    posterior::write(folder::compose(&report, &joint, &guide, &fit), &output)?;
+    let folder = folder::compose(&report, &joint, &guide, &fit);
+    let folder = kept::with_draws(folder, &joint, &found, &args.input.set)?;
+    posterior::write(folder, &output)?;
     posterior::print(reporting, report, terminal)?;
     terminal.note(&format!(
         "fitted in {:.2} s ({} iterations); {} written\n",

@@ -1,5 +1,6 @@
 //! `hvic`: the command line. It alone reads arguments and the environment, prints and exits.
 
+mod adapt;
 mod args;
 mod bench;
 mod check;
@@ -9,9 +10,11 @@ mod emit;
 mod explain;
 mod fit;
 mod fmt;
+mod kept;
 mod load;
 mod memory;
 mod posterior;
+mod predict;
 mod sample;
 mod summary;
 mod terminal;
@@ -47,6 +50,8 @@ fn run(cli: Cli, terminal: &Terminal) -> Result<Exit, Failure> {
     force_isa(cli.isa)?;
     match cli.command {
         Command::Fit(args) => fit::run(&args, terminal),
+        Command::Adapt(args) => adapt::run(&args, terminal),
+        Command::Predict(args) => predict::run(&args, terminal),
         Command::Sample(args) => sample::run(&args, terminal),
         Command::Check(args) => check::run(&args, terminal),
         Command::Explain(args) => explain::run(&args, terminal),

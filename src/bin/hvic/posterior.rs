@@ -149,10 +149,16 @@ pub fn known(reporting: &Reporting, joint: &Joint) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Prints a report.
-pub fn print(
+/// Prints a report; group effects where they are asked for.
+pub fn print(reporting: &Reporting, report: Report, terminal: &Terminal) -> Result<(), Failure> {
+    print_some(reporting, report, false, terminal)
+}
+
+/// Prints a report; group effects where they are asked for or `all`.
+pub fn print_some(
     reporting: &Reporting,
     mut report: Report,
+    all: bool,
     terminal: &Terminal,
 ) -> Result<(), Failure> {
     if reporting.json {
@@ -162,7 +168,7 @@ pub fn print(
         return terminal.result(&format!("{json}\n"));
     }
     // Variables asked for by name are listed whole.
-    let shown = if reporting.all || !reporting.vars.is_empty() {
+    let shown = if all || reporting.all || !reporting.vars.is_empty() {
         Shown::All
     } else {
         Shown::TopLevel

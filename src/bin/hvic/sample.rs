@@ -1,6 +1,7 @@
 //! `hvic sample`: draws from the posterior with NUTS.
 
 use crate::args::Sample as Args;
+use crate::kept;
 use crate::load;
 use crate::posterior;
 use crate::posterior::Watch;
@@ -74,7 +75,9 @@ pub fn run(args: &Args, terminal: &Terminal) -> Result<Exit, Failure> {
     };
     if let Some(output) = &output {
         let draws = report::draws(&joint, &found, &reporting.vars);
-        posterior::write(folder::compose_draws(&report, &joint, &draws), output)?;
+        let folder = folder::compose_draws(&report, &joint, &draws);
+        let folder = kept::with_draws(folder, &joint, &found, &args.input.set)?;
+        posterior::write(folder, output)?;
     }
     posterior::print(reporting, report, terminal)?;
     let mut note = format!("sampled in {:.2} s", start.elapsed().as_secs_f64());

@@ -51,6 +51,14 @@ impl Failure {
         }
     }
 
+    /// Data that a stored fit cannot say anything about, and how to go on.
+    pub fn wrong(message: impl Into<String>, hint: impl Into<String>) -> Failure {
+        Failure {
+            exit: Exit::Wrong,
+            what: What::Message(message.into(), Some(hint.into())),
+        }
+    }
+
     /// A request that cannot be met.
     pub fn usage(message: impl Into<String>) -> Failure {
         Failure {

@@ -1,0 +1,434 @@
+//! The locals of new elements given their data, the globals held as learned.
+
+use super::Posterior;
+use super::Refusal;
+use super::held::Held;
+use super::listed;
+use super::posterior::KEPT;
+use super::posterior::Matched;
+use super::posterior::StoredSite;
+use super::posterior::is_of_rows;
+use crate::elbo;
+use crate::fit;
+use crate::fit::Outcome;
+use crate::guide;
+use crate::guide::GuideSpec;
+use crate::guide::noise::Noise;
+use crate::joint::Joint;
+use crate::joint::LogDensity;
+use crate::joint::locals::Ancestor;
+use crate::joint::locals::Forest;
+use crate::joint::locals::LocalPlate;
+use crate::marginal;
+use crate::marginal::Integral;
+use crate::marginal::Marginal;
+use crate::num::rng;
+use crate::shape::PlateId;
+use crate::typed::DataKind;
+use crate::typed::Depends;
+use crate::typed::ExprId;
+use crate::typed::ExprKind;
+use crate::typed::GuideFamily;
+use crate::typed::Typed;
+use std::sync::Arc;
+
+/// Draws of the globals that the locals are found for: the most, the fewest, and the elements that may be visited for them.
+const GLOBALS: (usize, usize, usize) = (256, 64, 4_000_000);
+/// Draws in all: each of the globals' comes with several of the locals.
+const DRAWS: usize = 1000;
+/// Draws of the globals under each of which locals are fitted that cannot be eliminated, and the iterations of a fit.
+const FITS: usize = 16;
+const ITERATIONS: usize = 20_000;
+/// Up to this many coordinates the Gaussian is dense; then elements are independent, and so are plates that cross.
+const DENSE: usize = 100;
+
+/// A posterior to which new elements were added.
+#[derive(Clone, Debug)]
+pub struct Adapted {
+    /// It, the elements that it had included.
+    pub posterior: Posterior,
+    /// Draws of all coordinates of the joint density of the new data.
+    pub draws: Vec<Vec<f64>>,
+    /// The new elements: plates, and how many.
+    pub elements: Vec<(String, usize)>,
+    /// How the locals were found.
+    pub how: Elimination,
+    /// The names of the variables and definitions of the new elements.
+    pub names: Vec<String>,
+}
+
+/// How the locals were found under each draw of everything else.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Elimination {
+    /// Exactly: they are jointly normal.
+    Exact,
+    /// By adaptive quadrature.
+    Quadrature,
+    /// By a Gaussian that was fitted to them: dense for few coordinates, else as of the guide `structured`.
+    Fitted,
+}
+
+/// Draws of all coordinates.
+struct Drawn {
+    draws: Vec<Vec<f64>>,
+    /// For each of them the draw of the posterior that it goes on from.
+    of: Vec<usize>,
+    how: Elimination,
+}
+
+/// Finds the locals of elements that a posterior does not have, given their data: a mixture over draws of everything else, under each
+/// of which they are found from their own data: with the right means and covariances where they can be eliminated, exactly or by
+/// quadrature, else by a Gaussian that is fitted to them.
+///
+/// `joint` is that of the new data alone, bound by [`Posterior::known`]. Elements that are known, such as a state that a new county lies
+/// in, stay as they were learned.
+///
+/// # Errors
+/// No new elements, known and new ones mixed in one plate, or data without density.
+pub fn adapt(posterior: &Posterior, joint: &Joint, seed: u64) -> Result<Adapted, Refusal> {
+    let model = joint.model();
+    let matched = posterior.matched(model, joint.sites())?;
+    let new = new_plates(joint, &matched)?;
+    let task = Task {
+        posterior,
+        joint,
+        matched,
+        seed: seed as u32 ^ (seed >> 32) as u32,
+    };
+    let found = match forest(joint, &new) {
+        Some((forest, integral)) => task.eliminated(&forest, integral),
+        None => task.fitted(&new),
+    };
+    if found.draws.is_empty() {
+        return Err(Refusal::new(
+            "the new data have no density under any draw of the fit",
+            "a value that the model holds impossible is among them",
+        ));
+    }
+    let plates = model.typed().plates();
+    let names = joint.quantities().iter().filter(|q| new.contains(&q.plate));
+    Ok(Adapted {
+        posterior: extended(posterior, joint, &new, &found.draws, &found.of),
+        draws: found.draws,
+        elements: new
+            .iter()
+            .map(|p| (plates[p.index()].name.clone(), model.plate(*p).len()))
+            .collect(),
+        how: found.how,
+        names: names.map(|q| q.name.clone()).collect(),
+    })
+}
+
+/// New data beside a posterior.
+struct Task<'a> {
+    posterior: &'a Posterior,
+    joint: &'a Joint,
+    matched: Matched,
+    seed: u32,
+}
+
+impl Task<'_> {
+    /// Up to `count` draws of the posterior, evenly over them, with what they know of all coordinates.
+    fn points(&self, count: usize) -> Vec<(usize, Vec<f64>)> {
+        let all = self.posterior.count();
+        let count = count.min(all);
+        let point = |k: usize| {
+            // The middles of even parts: they are in the order of a coordinate.
+            let s = (2 * k + 1) * all / (2 * count);
+            let mut z = vec![0.0; self.joint.dim()];
+            self.matched
+                .fill(self.posterior.draw(s), self.joint.sites(), &mut z);
+            (s, z)
+        };
+        (0..count).map(point).collect()
+    }
+
+    /// The locals by elimination.
+    fn eliminated(&self, forest: &Forest, integral: Integral) -> Drawn {
+        let found = Marginal::new(self.joint, forest, integral);
+        let mut marginal = found.expect("invariant: a joint density integrates its locals out");
+        let own = (GLOBALS.2 / marginal.visits().max(1)).clamp(GLOBALS.1, GLOBALS.0);
+        let points: Vec<(usize, Vec<f64>)> = (self.points(own).into_iter())
+            .map(|(s, z)| (s, marginal.globals_of(&z)))
+            .collect();
+        let mean: Vec<f64> = (0..forest.globals.len())
+            .map(|k| points.iter().map(|(_, p)| p[k]).sum::<f64>() / points.len() as f64)
+            .collect();
+        // Modes are predicted from those at the mean, where they are found there.
+        if marginal.recentre(&mean).is_none() {
+            marginal.uncentre();
+        }
+        let mut given = Vec::with_capacity(own);
+        for (s, point) in &points {
+            let (value, locals) = marginal.value_with(point);
+            if value.is_finite() {
+                given.push((*s, locals));
+            }
+        }
+        let times = DRAWS.div_ceil(given.len().max(1));
+        let noise = Noise::independent(self.joint.dim(), given.len() * times, self.seed);
+        let place = |(k, noise): (usize, &[f64])| {
+            let (s, locals) = &given[k / times];
+            let mut z = noise.to_vec();
+            locals.draw(&forest.plates, &mut z);
+            (z, *s)
+        };
+        let (draws, of) = noise.draws().enumerate().map(place).unzip();
+        let how = match integral {
+            Integral::Exact => Elimination::Exact,
+            Integral::Quadrature => Elimination::Quadrature,
+        };
+        Drawn { draws, of, how }
+    }
+
+    /// The locals by a fit under each of a few draws.
+    fn fitted(&self, new: &[PlateId]) -> Drawn {
+        let mut drawn = Drawn {
+            draws: Vec::new(),
+            of: Vec::new(),
+            how: Elimination::Fitted,
+        };
+        let points = self.points(FITS);
+        let pairs = DRAWS.div_ceil(2 * points.len().max(1));
+        for (k, (s, z)) in points.into_iter().enumerate() {
+            let held = Held::new(self.joint, new, z);
+            let family = |family| {
+                let default = Some(family);
+                guide::derive(&held, &GuideSpec { default })
+            };
+            let families = [
+                GuideFamily::FullRank,
+                GuideFamily::Structured,
+                GuideFamily::MeanField,
+            ];
+            let first = usize::from(held.dim() > DENSE);
+            let Some(guide) = families[first..].iter().find_map(|f| family(*f).ok()) else {
+                continue;
+            };
+            let elbo = elbo::compose(&held, &guide);
+            let mut settings = fit::Settings {
+                max_iterations: ITERATIONS,
+                progress: &mut |_| true,
+            };
+            let mut rng = rng::stream(u64::from(self.seed) + ((k as u64) << 32));
+            let found = fit::run(&elbo, &mut settings, &mut rng);
+            if !matches!(found.outcome, Outcome::Converged | Outcome::Spent) {
+                continue;
+            }
+            let q = guide.gaussian(&found.params);
+            let noise = Noise::paired(&guide, pairs, self.seed.wrapping_add(k as u32));
+            for noise in noise.draws() {
+                let mut own = vec![0.0; guide.dim()];
+                guide.draw(&q, noise, &mut own);
+                drawn.draws.push(held.all(&own));
+                drawn.of.push(s);
+            }
+        }
+        drawn
+    }
+}
+
+/// The plates with latent variables all of whose elements are new.
+fn new_plates(joint: &Joint, matched: &Matched) -> Result<Vec<PlateId>, Refusal> {
+    let model = joint.model();
+    let typed = model.typed();
+    let mut plates: Vec<PlateId> = joint.sites().iter().map(|s| s.plate).collect();
+    plates.retain(|p| *p != PlateId::TOP);
+    plates.sort_unstable();
+    plates.dedup();
+    let mut new = Vec::new();
+    for plate in &plates {
+        let elements = &matched.elements[plate.index()];
+        let known: Vec<String> = (elements.iter().enumerate())
+            .filter(|(_, e)| e.is_some())
+            .map(|(i, _)| model.plate(*plate).labels.get(i))
+            .collect();
+        if known.is_empty() {
+            new.push(*plate);
+        } else if known.len() < elements.len() {
+            return Err(Refusal::new(
+                format!(
+                    "the data have known and new elements of `{}`: {} stood in the fit",
+                    typed.plates()[plate.index()].name,
+                    listed(&known)
+                ),
+                "give the rows of new elements alone; new rows of known ones are taken account of by a new fit",
+            ));
+        }
+    }
+    // New rows of known elements have locals of their own, but say nothing of elements.
+    if new.iter().all(|p| is_of_rows(typed, *p)) {
+        let names = plates.iter().filter(|p| !is_of_rows(typed, **p));
+        let names: Vec<String> = names
+            .map(|p| typed.plates()[p.index()].name.clone())
+            .collect();
+        return Err(if names.is_empty() {
+            Refusal::new(
+                "the model has no plate, those of rows aside, whose elements have variables of their own",
+                "`hvic predict` predicts new rows",
+            )
+        } else {
+            Refusal::new(
+                format!("all elements of {} stood in the fit", listed(&names)),
+                "new elements need labels of their own; `hvic predict` predicts new rows of known ones",
+            )
+        });
+    }
+    Ok(new)
+}
+
+/// The forest of the new plates, everything else above it, and how it is integrated out, where that is possible.
+///
+/// A statement sees a plate's variables only through the element that its own element lies in, but by a key column or an aggregate.
+fn forest(joint: &Joint, new: &[PlateId]) -> Option<(Forest, Integral)> {
+    let model = joint.model();
+    let typed = model.typed();
+    if new.iter().any(|p| is_mixed(typed, *p)) {
+        return None;
+    }
+    let inside = |p: PlateId| {
+        new.iter()
+            .copied()
+            .filter(move |a| *a != p && typed.determines(p, *a))
+    };
+    let mut order = new.to_vec();
+    order.sort_by_key(|p| inside(*p).count());
+    for (a, b) in order
+        .iter()
+        .flat_map(|a| order.iter().map(move |b| (*a, *b)))
+    {
+        let apart = a < b && !typed.determines(a, b) && !typed.determines(b, a);
+        let meet = |p: usize| {
+            let p = PlateId(p as u32);
+            typed.determines(p, a) && typed.determines(p, b)
+        };
+        if apart && (0..typed.plates().len()).any(meet) {
+            return None;
+        }
+    }
+    let place = |p: PlateId| order.iter().position(|o| *o == p);
+    let coordinates = |s: usize| {
+        let site = &joint.sites()[s];
+        site.offset as u32..(site.offset + site.width * site.len) as u32
+    };
+    let mut plates = Vec::new();
+    for plate in &order {
+        let all = 0..joint.sites().len();
+        let sites: Vec<usize> = all.filter(|s| joint.sites()[*s].plate == *plate).collect();
+        let mut above: Vec<PlateId> = inside(*plate).collect();
+        above.sort_by_key(|p| place(*p));
+        let ancestor = |p: PlateId| {
+            Some(Ancestor {
+                place: place(p)?,
+                element: Arc::clone(model.plate(*plate).above.get(&p)?),
+            })
+        };
+        plates.push(LocalPlate {
+            plate: *plate,
+            coordinates: sites.iter().flat_map(|s| coordinates(*s)).collect(),
+            count: model.plate(*plate).len(),
+            width: sites.iter().map(|s| joint.sites()[*s].width).sum(),
+            above: above.into_iter().filter_map(ancestor).collect(),
+            sites,
+        });
+    }
+    let held = (0..joint.sites().len()).filter(|s| plates.iter().all(|p| !p.sites.contains(s)));
+    let terms = joint
+        .terms()
+        .iter()
+        .map(|term| order.iter().rposition(|p| typed.determines(term.plate, *p)));
+    let forest = Forest {
+        globals: held.flat_map(coordinates).collect(),
+        terms: terms.collect(),
+        mixes: false,
+        plates,
+    };
+    let integral = marginal::integral(joint, &forest).ok()?;
+    Some((forest, integral))
+}
+
+/// Whether variables of a plate are seen through a key column, or by an aggregate over its elements.
+fn is_mixed(typed: &Typed, plate: PlateId) -> bool {
+    let latent = |id: ExprId| typed.expr(id).depends == Depends::Latent;
+    typed.exprs().iter().any(|expr| match &expr.kind {
+        ExprKind::Lookup(base, key) => {
+            let of = match typed.columns()[key.index()].kind {
+                DataKind::Key(of) => of,
+                DataKind::Real
+                | DataKind::Positive
+                | DataKind::Unit
+                | DataKind::Count
+                | DataKind::Binary
+                | DataKind::Category(_)
+                | DataKind::Ordinal(..) => return false,
+            };
+            typed.determines(of, plate) && latent(*base)
+        }
+        ExprKind::Aggregate {
+            plate: over,
+            within,
+            body,
+            ..
+        } => typed.determines(*over, plate) && !typed.determines(*within, plate) && latent(*body),
+        ExprKind::Constant(_)
+        | ExprKind::Size(..)
+        | ExprKind::Column(_)
+        | ExprKind::Latent(_)
+        | ExprKind::Definition(_)
+        | ExprKind::Map(..)
+        | ExprKind::Function(..)
+        | ExprKind::Vector(_)
+        | ExprKind::Index(..)
+        | ExprKind::If(..)
+        | ExprKind::LogProb(..)
+        | ExprKind::Center(..) => false,
+    })
+}
+
+/// The posterior with the new elements behind those that it has; draw `k` is one of `draws[k]` and of draw `of[k]`, or a part of them.
+fn extended(
+    posterior: &Posterior,
+    joint: &Joint,
+    new: &[PlateId],
+    draws: &[Vec<f64>],
+    of: &[usize],
+) -> Posterior {
+    let model = joint.model();
+    let typed = model.typed();
+    let kept = |plate: &PlateId| new.contains(plate) && !is_of_rows(typed, *plate);
+    let mut all = posterior.clone();
+    // Elements of other plates that are new, such as of levels without variables, are not stored: nothing is known of them.
+    for plate in new.iter().filter(|p| kept(p)) {
+        let labels = &model.plate(*plate).labels;
+        let stored = all.plates.entry(typed.plates()[plate.index()].name.clone());
+        stored
+            .or_default()
+            .extend((0..labels.len()).map(|i| labels.get(i)));
+    }
+    let site_of = |stored: &StoredSite| {
+        (joint.sites().iter()).find(|site| site.name == stored.name && kept(&site.plate))
+    };
+    let more: Vec<_> = posterior.sites.iter().map(site_of).collect();
+    for (stored, more) in all.sites.iter_mut().zip(&more) {
+        stored.len += more.map_or(0, |site| site.len);
+    }
+    let most = (KEPT.2 / all.dim().max(1)).clamp(KEPT.1, KEPT.0);
+    all.count = most.min(draws.len());
+    all.draws = Vec::with_capacity(all.count * all.dim());
+    for k in 0..all.count {
+        let k = (2 * k + 1) * draws.len() / (2 * all.count);
+        let mut old = posterior.draw(of[k]);
+        for (stored, more) in posterior.sites.iter().zip(&more) {
+            for c in 0..stored.width {
+                let (own, rest) = old.split_at(stored.len);
+                all.draws.extend_from_slice(own);
+                old = rest;
+                if let Some(site) = more {
+                    all.draws
+                        .extend_from_slice(&draws[k][site.offset + c * site.len..][..site.len]);
+                }
+            }
+        }
+    }
+    all
+}
