@@ -74,12 +74,13 @@ pub(super) fn maximise(
         return (unmoved, ending, None, doubt);
     };
     let gaussian = gaussian(elbo, &mut marginal, &q);
-    if let (Ending::Converged, None) = (&ending, &doubt) {
+    if let (Ending::Converged, None | Some(Doubt::Unsettled)) = (&ending, &doubt) {
         let found = other_mode(&mut marginal, &start, &q, seed.wrapping_add(4));
-        doubt = found.map(|found| {
+        let found = found.map(|found| {
             let at = marginal.with_globals(&gaussian.mean, &found.at);
             Doubt::OtherMode(OtherMode { at, ..found })
         });
+        doubt = found.or(doubt);
     }
     let value = bound(elbo, &mut marginal, &q, &gaussian, seed.wrapping_add(3));
     (gaussian, ending, Some(value), doubt)
@@ -169,6 +170,7 @@ impl Fitted<'_, '_, '_, '_> {
             && !self.correct(&mut q)
         {
             self.order = Order::High;
+            self.doubt.take_if(|doubt| *doubt == Doubt::Unsettled);
             ending = self.settle(&mut q, count, seed);
         }
         (Some(q), ending)
@@ -191,8 +193,12 @@ impl Fitted<'_, '_, '_, '_> {
             match settled {
                 _ if self.run.left() == 0 => return Ending::Spent,
                 Settled::Yes if error > ERROR && 2 * count <= DRAWS.1 => count *= 2,
-                // Of a posterior that no Gaussian settles on the check draws with other tails, and says whether they can be relied on.
-                Settled::Yes | Settled::No => return Ending::Converged,
+                Settled::Yes => return Ending::Converged,
+                // The check draws with other tails, and says whether they can be relied on.
+                Settled::No => {
+                    self.doubt.get_or_insert(Doubt::Unsettled);
+                    return Ending::Converged;
+                }
                 Settled::Stopped => return Ending::Interrupted,
                 Settled::NotFinite => return Ending::NotFinite(self.marginal.point().to_vec()),
             }

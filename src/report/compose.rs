@@ -16,6 +16,7 @@ use crate::diagnostics::Trust;
 use crate::elbo::Elbo;
 use crate::elbo::ElboKind;
 use crate::elbo::How;
+use crate::fit::Doubt;
 use crate::fit::Fit;
 use crate::fit::Outcome;
 use crate::guide::Guide;
@@ -81,7 +82,8 @@ pub fn compose(
     };
     let mut report = compose_sampled(joint, elbo.guide, diagnostics, run);
     if diagnostics.sampled.is_none() {
-        report.verdict.converged = fit.outcome == Outcome::Converged;
+        let settled = fit.doubt != Some(Doubt::Unsettled);
+        report.verdict.converged = fit.outcome == Outcome::Converged && settled;
     }
     report.elbo = (diagnostics.sampled.is_none() || bound.total.is_finite()).then_some(bound);
     report
