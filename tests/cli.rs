@@ -537,6 +537,13 @@ fn explanations_know_three_formats() {
     insta::assert_snapshot!("explain_epil_markdown", out(&markdown));
     let latex = folder.hvic(&["explain", &radon, "--format", "latex"]);
     insta::assert_snapshot!("explain_radon_latex", out(&latex));
+    let named = folder.hvic(&["explain", &model, "--guide", "structured"]);
+    let why = "bounded and not integrated out, because the guide was asked for by name";
+    assert!(
+        out(&named).replace('\n', " ").contains(why),
+        "{}",
+        out(&named)
+    );
     exits(&folder.hvic(&["explain", &model, "-o", "a.txt"]), 0);
     assert_eq!(folder.read("a.txt"), out(&text));
     exits(&folder.hvic(&["explain", &model, "-o", "a.txt"]), 2);

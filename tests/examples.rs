@@ -135,30 +135,33 @@ fn summaries_are_as_expected() {
     }
 }
 
+/// The guide that is chosen where none is asked for, and every family; a hierarchical density has no mode for `laplace`.
+const GUIDES: [(&str, &[&str]); 8] = [
+    ("seeds", &[]),
+    ("eight_schools", &["--guide", "marginal"]),
+    ("seeds", &["--guide", "structured"]),
+    ("radon", &["--guide", "mean_field"]),
+    ("eight_schools", &["--guide", "full_rank"]),
+    ("seeds", &["--guide", "low_rank(2)"]),
+    ("kidiq", &["--guide", "laplace"]),
+    ("eight_schools", &["--guide", "point"]),
+];
+
 #[test]
-fn the_decomposition_of_the_bound_adds_up() {
-    for example in examples()
-        .iter()
-        .filter(|e| ["eight_schools", "radon"].contains(&name(e).as_str()))
-    {
-        let fit = fitted(example, &["--guide", "mean_field"]);
-        let sum: f64 = fit["elbo"]["terms"]
-            .as_array()
-            .into_iter()
-            .flatten()
-            .map(|term| {
-                if term["kind"] == "kl" {
-                    -number(&term["value"])
-                } else {
-                    number(&term["value"])
-                }
-            })
-            .sum();
+fn the_decomposition_of_the_bound_adds_up_under_every_guide() {
+    for (model, guide) in GUIDES {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples");
+        let fit = fitted(&folder.join(model), guide);
+        let terms = fit["elbo"]["terms"].as_array().expect("terms");
+        let signed = |term: &Value| match term["kind"].as_str() {
+            Some("kl") => -number(&term["value"]),
+            _ => number(&term["value"]),
+        };
+        let sum: f64 = terms.iter().map(signed).sum();
         let total = number(&fit["elbo"]["total"]);
         assert!(
-            (sum - total).abs() <= 1e-9 * total.abs(),
-            "{}: {sum} against {total}",
-            name(example)
+            (sum - total).abs() <= 1e-9 * total.abs() && terms.len() > 2,
+            "{model} {guide:?}: {sum} against {total}"
         );
     }
 }

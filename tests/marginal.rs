@@ -345,3 +345,44 @@ fn a_skewed_scale_is_summarised_as_on_a_grid() {
     assert!((found_mean - mean).abs() < 0.05 * sd, "{found_mean} {mean}");
     assert!((found_sd / sd - 1.0).abs() < 0.05, "{found_sd} {sd}");
 }
+
+#[test]
+fn crossed_globals_are_told_apart_by_few_products() {
+    let csv = table("student,item,y", 120, |i| {
+        format!("s{},i{},{}", i % 20, i / 20, u8::from(odd(i) > 0.1))
+    });
+    let model = "
+        mu ~ Normal(0, 1)
+        s ~ HalfNormal(1)
+        plate student { theta ~ Normal(0, 1) }
+        plate item { b ~ Normal(mu, s)
+          log_a ~ Normal(0, 0.5) }
+        plate response = rows in student, item { data y: binary
+          y ~ Bernoulli(logit = exp(log_a) * (theta - b)) }";
+    let joint = joint(model, &csv);
+    let forest = forest(&joint);
+    assert_eq!((forest.globals.len(), forest.probes.len()), (14, 4));
+    let mut marginal =
+        Marginal::new(&joint, &forest, Integral::Quadrature).expect("a marginal density");
+    let theta: Vec<f64> = (0..14).map(|k| 0.4 * odd(k)).collect();
+    let rough = marginal.rough_curvature(&theta).expect("fewer products");
+    let mut evaluator = joint.evaluator(&vec![true; joint.terms().len()]);
+    for (j, by) in forest.globals.iter().enumerate() {
+        let mut at = |h: f64| {
+            let mut z = marginal.point().to_vec();
+            z[*by as usize] += h;
+            let mut gradient = vec![0.0; z.len()];
+            evaluator.gradient(&z, &mut gradient);
+            gradient
+        };
+        let (after, before) = (at(1e-4), at(-1e-4));
+        for (i, c) in forest.globals.iter().enumerate() {
+            let second = (before[*c as usize] - after[*c as usize]) / 2e-4;
+            let found = rough[i * 14 + j];
+            assert!(
+                (found - second).abs() < 1e-5 * second.abs().max(1.0),
+                "{i} {j}: {found} is not {second}"
+            );
+        }
+    }
+}

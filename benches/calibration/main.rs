@@ -2,11 +2,15 @@
 //!
 //! `cargo bench --bench calibration -- sbc 500` draws parameters from the prior and data from them 500 times for each of five models, fits
 //! as `hvic fit` does, and asks where the truth lies in the posterior (Talts, Betancourt, Simpson, Vehtari & Gelman 2018). `-- sweep 20` fits
-//! a logistic regression with 100 to 100,000 groups of five rows and a scale of 1, for 20 data seeds each. Both print a Markdown table.
+//! a logistic regression with 100 to 100,000 groups of five rows and a scale of 1, for 20 data seeds each. `-- exact 300` asks how much of the
+//! exact posterior of the first model the intervals of its scales hold. All print a Markdown table.
 
+mod exact;
 mod models;
 mod statistics;
 
+use exact::Exact;
+use exact::probability;
 use hvi::ast;
 use hvi::data::Table;
 use hvi::data::Tables;
@@ -24,6 +28,7 @@ use hvi::joint::Joint;
 use hvi::model;
 use hvi::num::rng;
 use hvi::report;
+use hvi::report::summary::summarise;
 use hvi::source::Source;
 use hvi::typed;
 use hvi::typed::Overrides;
@@ -49,9 +54,10 @@ fn main() {
             let most = words.get(2).and_then(|n| n.parse().ok());
             sweep(number(20), most.unwrap_or(GROUPS[3]));
         }
-        Some(_) | None => {
-            say("cargo bench --bench calibration -- sbc FITS [MODEL] | sweep SEEDS [GROUPS]")
-        }
+        Some("exact") => intervals(number(300)),
+        Some(_) | None => say(
+            "cargo bench --bench calibration -- sbc FITS [MODEL] | sweep SEEDS [GROUPS] | exact FITS",
+        ),
     }
 }
 
@@ -166,6 +172,47 @@ fn calibration(fits: usize, only: Option<&str>) {
             "| {} | verdict \"yes\" {trusted}, by NUTS {sampled}, {:.3} s a fit | | | | | |",
             model.name,
             start.elapsed().as_secs_f64() / fits as f64
+        ));
+    }
+}
+
+/// What 90% intervals of the scales of the first model hold of its exact posterior, and how many truths they and the exact ones hold.
+fn intervals(fits: usize) {
+    let model = &MODELS[0];
+    let mut held = [Vec::with_capacity(fits), Vec::with_capacity(fits)];
+    let mut truths = [[0; 2]; 2];
+    for seed in 0..fits as u64 {
+        let (truth, csv) = (model.simulate)(&mut rng::stream(1_000_003 * seed + 17));
+        let (fitted, exact) = (fitted(model.text, &csv, seed), Exact::of(&csv));
+        let both = [(1, &exact.log_tau), (2, &exact.log_sigma)];
+        for (((k, below), held), truths) in both.into_iter().zip(&mut held).zip(&mut truths) {
+            let name = model.parameters[k];
+            let draws = fitted.draws(name);
+            let (x, weights): (Vec<f64>, Vec<f64>) = draws.into_iter().unzip();
+            let ends = summarise(&x, &weights, &[0.05, 0.95]).quantiles;
+            held.push(probability(below, ends[1].ln()) - probability(below, ends[0].ln()));
+            truths[0] += usize::from((ends[0]..=ends[1]).contains(&truth[k]));
+            let exactly = probability(below, truth[k].ln());
+            truths[1] += usize::from((0.05..=0.95).contains(&exactly));
+        }
+    }
+    say(
+        "| parameter | fits | exact probability inside: mean | sd | least | most | truths inside | inside exact intervals |",
+    );
+    say("| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |");
+    let names = model.parameters[1..].iter();
+    for ((name, held), truths) in names.zip(&held).zip(truths) {
+        let n = fits as f64;
+        let mean = held.iter().sum::<f64>() / n;
+        let variance = held.iter().map(|h| (h - mean).powi(2)).sum::<f64>() / n;
+        say(&format!(
+            "| `{name}` | {fits} | {:.2}% | {:.2} | {:.1}% | {:.1}% | {:.1}% | {:.1}% |",
+            100.0 * mean,
+            100.0 * variance.sqrt(),
+            100.0 * held.iter().copied().fold(1.0, f64::min),
+            100.0 * held.iter().copied().fold(0.0, f64::max),
+            100.0 * truths[0] as f64 / n,
+            100.0 * truths[1] as f64 / n,
         ));
     }
 }

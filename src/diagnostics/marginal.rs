@@ -11,7 +11,10 @@ use crate::fit::Fit;
 use crate::guide::Gaussian;
 use crate::guide::Integrated;
 use crate::guide::noise::Noise;
+use crate::guide::pattern::Pattern;
 use crate::joint::LogDensity;
+use crate::joint::locals::Forest;
+use crate::marginal::Centre;
 use crate::marginal::Conditional;
 use crate::marginal::Integral;
 use crate::marginal::Marginal;
@@ -19,6 +22,7 @@ use crate::num::dense;
 use crate::num::rng::Rng;
 use crate::num::special;
 use rand::RngExt;
+use rayon::prelude::*;
 
 /// Draws of the guide that are weighed: the most and the fewest, and the elements that may be visited for them.
 const DRAWS: (usize, usize, usize) = (256, 64, 4_000_000);
@@ -177,7 +181,10 @@ impl<'a> Check<'a> {
             let row = elbo.guide.pattern().row(*g as usize);
             scale[i * n..i * n + i + 1].copy_from_slice(&q.scale[row]);
         }
-        marginal.recentre(&mean);
+        marginal.centre_at(Centre {
+            z: q.mean.clone(),
+            slopes: slopes(elbo.guide.pattern(), forest, q, &scale),
+        });
         let mut defect = vec![0.0; n];
         let mut changes = Vec::new();
         if integrated.integral == Integral::Quadrature {
@@ -254,13 +261,18 @@ impl<'a> Check<'a> {
             return Vec::new();
         }
         let proposal = self.guide();
+        let forest = &self.integrated.forest;
+        let point = self.marginal.point();
         let place = |e: &[f64]| {
-            let z = self.marginal.point();
-            self.marginal.with_globals(z, &proposal.draw(e).0)
+            let mut z = point.to_vec();
+            for (g, theta) in forest.globals.iter().zip(proposal.draw(e).0) {
+                z[*g as usize] = theta;
+            }
+            z
         };
-        let most = (SUMMARY.1 / self.marginal.point().len().max(1)).max(1);
+        let most = (SUMMARY.1 / point.len().max(1)).max(1);
         let noise = Noise::dense(n, GLOBALS.min(most), seed);
-        noise.draws().map(place).collect()
+        noise.par_draws().map(place).collect()
     }
 
     /// Draws of all coordinates with their weights: each of the globals with as many of the locals as make the summary smooth.
@@ -279,15 +291,10 @@ impl<'a> Check<'a> {
             _ => (SUMMARY.0.min(most) / own).max(1),
         };
         let noise = Noise::independent(dim, own * times, seed);
-        let mut draws = Vec::with_capacity(own * times);
-        let mut weights = Vec::with_capacity(own * times);
-        for (k, noise) in noise.draws().enumerate() {
-            let mut z = noise.to_vec();
-            drawn.locals[k % own].draw(&forest.plates, &mut z);
-            draws.push(z);
-            weights.push(log_weights[k % own] - (times as f64).ln());
-        }
-        (draws, weights)
+        let place = |(k, noise): (usize, &[f64])| drawn.locals[k % own].draw(&forest.plates, noise);
+        let weight = |k: usize| log_weights[k % own] - (times as f64).ln();
+        let draws = noise.par_draws().enumerate().map(place).collect();
+        (draws, (0..own * times).map(weight).collect())
     }
 
     /// How the locals are integrated out, in words.
@@ -338,6 +345,27 @@ impl<'a> Check<'a> {
             )
         })
     }
+}
+
+/// How the modes of the locals move with the globals, J, from q's scale: in the rows of the locals it has J L, with L the lower factor of
+/// the globals' covariance.
+fn slopes(pattern: &Pattern, forest: &Forest, q: &Gaussian, lower: &[f64]) -> Vec<Vec<f64>> {
+    let n = forest.globals.len();
+    let mut slopes = vec![vec![0.0; pattern.dim()]; n];
+    let mut row = vec![0.0; n];
+    for at in forest.plates.iter().flat_map(|p| &p.coordinates) {
+        row.fill(0.0);
+        for (c, value) in pattern.entries(&q.scale, *at as usize) {
+            if let Ok(k) = forest.globals.binary_search(&(c as u32)) {
+                row[k] = value;
+            }
+        }
+        dense::solve_lower_transposed(lower, &mut row, n, 1);
+        for (slopes, slope) in slopes.iter_mut().zip(&row) {
+            slopes[*at as usize] = *slope;
+        }
+    }
+    slopes
 }
 
 /// Where draws of the globals come from: a Gaussian, or a Student distribution with four degrees of freedom of the same scale.

@@ -153,6 +153,14 @@ fn doubted<D: LogDensity + ?Sized>(
             );
             (Trust::No, Reason::NoMode, text)
         }
+        // Weights that can be relied on make up for a q that is not the best one.
+        (Some(Doubt::Unsettled), Outcome::Converged) if verdict.0 != Trust::Yes => {
+            let text = format!(
+                "the bell shape nearest to the posterior was not found, its width and place went on changing; {}",
+                verdict.2
+            );
+            (Trust::No, Reason::NotSettled, text)
+        }
         (Some(_), _) | (None, _) => verdict,
     }
 }

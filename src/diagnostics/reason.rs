@@ -23,6 +23,8 @@ pub enum Reason {
     NoMode,
     /// Something is estimated as a point.
     Point,
+    /// The steps of the fit towards its optimum did not settle.
+    NotSettled,
     /// The fit spent its iterations.
     NotConverged,
     /// The caller stopped it.
@@ -59,6 +61,7 @@ impl Reason {
             Reason::OtherMode => "other_mode",
             Reason::NoMode => "no_mode",
             Reason::Point => "point",
+            Reason::NotSettled => "not_settled",
             Reason::NotConverged => "not_converged",
             Reason::Interrupted => "interrupted",
             Reason::Broken => "broken",

@@ -114,7 +114,7 @@ pub fn resort<D: LogDensity>(
     let q = guide.gaussian(&fit.params);
     let other = match &fit.doubt {
         Some(Doubt::OtherMode(other)) => Some(&other.at),
-        Some(Doubt::NoMode(_) | Doubt::NotCurved) | None => None,
+        Some(Doubt::NoMode(_) | Doubt::NotCurved | Doubt::Unsettled) | None => None,
     };
     // Of two modes each has half of the chains, which disagree if they do not find the other one.
     let from = |space: &dyn Space, places: Option<[Vec<f64>; 2]>| match places {
@@ -196,6 +196,7 @@ fn why(reason: Reason) -> Option<&'static str> {
         Reason::PartlyWeighted | Reason::NearInEach | Reason::Misfit => {
             Some("no bell shape fits the posterior")
         }
+        Reason::NotSettled => Some("no bell shape settles on the posterior"),
         Reason::OtherMode => Some("the posterior has more than one mode"),
         Reason::NoMode => Some("the posterior has no mode that could be found"),
         Reason::RoughIntegrals => Some("the integrals over group effects are not accurate"),
@@ -239,7 +240,9 @@ fn given<D: LogDensity>(
     }
     let mean = match fit.doubt {
         Some(Doubt::NoMode(_)) => marginal.start(),
-        Some(Doubt::NotCurved | Doubt::OtherMode(_)) | None => marginal.globals_of(&q.mean),
+        Some(Doubt::NotCurved | Doubt::Unsettled | Doubt::OtherMode(_)) | None => {
+            marginal.globals_of(&q.mean)
+        }
     };
     let given = Given {
         mean,

@@ -153,12 +153,17 @@ impl<'a> Factors<'a> {
         }
     }
 
-    /// Why locals are not integrated out, where that was tried.
+    /// Why locals are not integrated out: that cannot be done, or was not asked for.
     pub(super) fn approximated(&self) -> Option<Prose> {
-        let why = self.guide.approximated()?;
-        Some(Prose::words(format!(
-            "The variables of plates are approximated and not integrated out: {why}."
-        )))
+        let plates = self.joint.sites().iter().any(|s| s.plate != PlateId::TOP);
+        if self.guide.integrated().is_some() || !plates {
+            return None;
+        }
+        let why = match self.guide.approximated() {
+            Some(why) => format!("approximated and not integrated out: {why}"),
+            None => "bounded and not integrated out, because the guide was asked for by name: in place of their exact conditional density stands the one above, and the bound is lower by what the two differ".to_owned(),
+        };
+        Some(Prose::words(format!("The variables of plates are {why}.")))
     }
 
     /// How constrained variables are reached, one item for each that needs a transform.

@@ -13,6 +13,9 @@ use super::start::Start;
 const STEPS: usize = 200;
 /// The mode is reached when a full step would gain no more than this, in nats.
 const GAIN: f64 = 1e-9;
+/// Near a mode each step gains less than this share of what the one before gained: Newton's method squares its error. Where a density
+/// rises without end ever more slowly the gains fall by the same factor each time.
+const SHARE: f64 = 0.1;
 /// Halvings of a step at most.
 const HALVINGS: i32 = 40;
 
@@ -24,6 +27,7 @@ pub(super) fn maximise(run: &mut Run<'_, '_>) -> (Start, Ending, Option<Doubt>) 
     let mut curvature = Curvature::new(elbo);
     let (mut value, mut gradient) = curvature.gradient(&mean);
     let mut ending = Ending::Spent;
+    let (mut before, mut slow) = (f64::INFINITY, false);
     if !value.is_finite() {
         ending = Ending::NotFinite(mean.clone());
     }
@@ -33,6 +37,8 @@ pub(super) fn maximise(run: &mut Run<'_, '_>) -> (Start, Ending, Option<Doubt>) 
         }
         let newton = curvature.newton(&mean, &gradient);
         let gain: f64 = newton.iter().zip(&gradient).map(|(s, g)| s * g).sum();
+        slow = gain > SHARE * before;
+        before = gain;
         if gain < GAIN {
             ending = Ending::Converged;
             break;
@@ -46,7 +52,7 @@ pub(super) fn maximise(run: &mut Run<'_, '_>) -> (Start, Ending, Option<Doubt>) 
         });
         // No step goes up although one should: the limit of precision.
         let Some(found) = step else {
-            ending = Ending::Converged;
+            (ending, slow) = (Ending::Converged, false);
             break;
         };
         (mean, value, gradient) = found;
@@ -61,7 +67,7 @@ pub(super) fn maximise(run: &mut Run<'_, '_>) -> (Start, Ending, Option<Doubt>) 
     let (start, curved) = curvature.start(&mean);
     let doubt = match ending {
         Ending::Spent => Some(Doubt::NoMode(mean)),
-        Ending::Converged if !curved => Some(Doubt::NoMode(mean)),
+        Ending::Converged if !curved || slow => Some(Doubt::NoMode(mean)),
         Ending::Converged | Ending::Interrupted | Ending::NotFinite(_) => None,
     };
     // A search that went nowhere has been given up, whatever steps are left.

@@ -30,6 +30,8 @@ const NEARBY: Near = Near {
     longest: 1.0,
     gain: 1.0,
 };
+/// Globals up to which the curvature at the mode is found by differences of gradients.
+const FEW: usize = 20;
 /// Gradients are differenced over this many units of the scale.
 const STEP: f64 = 0.4;
 /// The fewest draws, and the most.
@@ -72,12 +74,13 @@ pub(super) fn maximise(
         return (unmoved, ending, None, doubt);
     };
     let gaussian = gaussian(elbo, &mut marginal, &q);
-    if let (Ending::Converged, None) = (&ending, &doubt) {
+    if let (Ending::Converged, None | Some(Doubt::Unsettled)) = (&ending, &doubt) {
         let found = other_mode(&mut marginal, &start, &q, seed.wrapping_add(4));
-        doubt = found.map(|found| {
+        let found = found.map(|found| {
             let at = marginal.with_globals(&gaussian.mean, &found.at);
             Doubt::OtherMode(OtherMode { at, ..found })
         });
+        doubt = found.or(doubt);
     }
     let value = bound(elbo, &mut marginal, &q, &gaussian, seed.wrapping_add(3));
     (gaussian, ending, Some(value), doubt)
@@ -167,6 +170,7 @@ impl Fitted<'_, '_, '_, '_> {
             && !self.correct(&mut q)
         {
             self.order = Order::High;
+            self.doubt.take_if(|doubt| *doubt == Doubt::Unsettled);
             ending = self.settle(&mut q, count, seed);
         }
         (Some(q), ending)
@@ -189,8 +193,12 @@ impl Fitted<'_, '_, '_, '_> {
             match settled {
                 _ if self.run.left() == 0 => return Ending::Spent,
                 Settled::Yes if error > ERROR && 2 * count <= DRAWS.1 => count *= 2,
-                // Of a posterior that no Gaussian settles on the check draws with other tails, and says whether they can be relied on.
-                Settled::Yes | Settled::No => return Ending::Converged,
+                Settled::Yes => return Ending::Converged,
+                // The check draws with other tails, and says whether they can be relied on.
+                Settled::No => {
+                    self.doubt.get_or_insert(Doubt::Unsettled);
+                    return Ending::Converged;
+                }
                 Settled::Stopped => return Ending::Interrupted,
                 Settled::NotFinite => return Ending::NotFinite(self.marginal.point().to_vec()),
             }
@@ -204,8 +212,9 @@ impl Fitted<'_, '_, '_, '_> {
         let mut end = End::Spent;
         // The scale at the start is wrong far from it: what is left to climb from nearby is climbed in the scale there.
         for near in [NEARBY, Near::MODE] {
-            let scale = match self.marginal.recentre(&mean) {
-                Some(centre) => Scale::of_curvature(&centre.curvature, n, 1e-3).0,
+            let rough = self.marginal.rough_curvature(&mean);
+            let scale = match rough.or_else(|| self.marginal.recentre(&mean)) {
+                Some(curvature) => Scale::of_curvature(&curvature, n, 1e-3).0,
                 None => Scale::unit(n),
             };
             self.marginal.uncentre();
@@ -221,10 +230,15 @@ impl Fitted<'_, '_, '_, '_> {
                 End::Stopped | End::NotFinite => return Err(reached),
             }
         }
-        let scale = match self.marginal.recentre(&mean) {
-            Some(centre) => Scale::of_curvature(&centre.curvature, n, 1e-3).0,
-            None => return Err(End::NotFinite),
-        };
+        let profile = self.marginal.recentre(&mean).ok_or(End::NotFinite)?;
+        let (scale, certain) = Scale::of_curvature(&profile, n, 1e-3);
+        if certain && n > FEW {
+            // The first step over the draws finds what is missing with all other curvature.
+            let scale = scale.lower_of(&Scale::unit(n).columns);
+            let scale = scale.ok_or(End::NotFinite)?;
+            let q = Dense { mean, scale };
+            return Ok(Found { q, certain, end });
+        }
         let marginal = &mut *self.marginal;
         let mut density = |theta: &[f64], g: &mut [f64]| marginal.gradient(theta, Order::Low, g);
         let mut here = vec![0.0; n];
@@ -275,8 +289,8 @@ fn gaussian(elbo: &AnyElbo<'_>, marginal: &mut Marginal<'_>, q: &Dense) -> Gauss
         let row = pattern.row(*g as usize);
         scale[row].copy_from_slice(&q.scale.columns[i * n..i * n + i + 1]);
     }
-    let centre = marginal.recentre(&q.mean).cloned();
-    let Some(centre) = centre else {
+    let found = marginal.recentre(&q.mean).is_some();
+    let Some(centre) = marginal.centre().filter(|_| found).cloned() else {
         let mut mean = marginal.point().to_vec();
         for (g, m) in forest.globals.iter().zip(&q.mean) {
             mean[*g as usize] = *m;

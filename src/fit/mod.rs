@@ -69,6 +69,8 @@ pub enum Doubt {
     NoMode(Vec<f64>),
     /// At the point where the search for a mode ended the density is not curved downward in every direction.
     NotCurved,
+    /// The steps of q towards its optimum did not settle.
+    Unsettled,
     /// Another start leads to another mode.
     OtherMode(OtherMode),
 }

@@ -318,4 +318,19 @@ mod tests {
         );
         assert!((variance * 3.0 - 1.0).abs() < 0.05, "{variance}");
     }
+
+    #[test]
+    fn what_has_no_optimum_does_not_settle() {
+        // Tails of |x|^−0.9: E log π + log s grows by 0.1 log s without end as q widens.
+        let mut density = |x: &[f64], g: &mut [f64]| {
+            let square = 1.0 + x[0] * x[0];
+            g[0] = -0.9 * x[0] / square;
+            g[1] = -x[1];
+            -0.45 * square.ln() - 0.5 * x[1] * x[1]
+        };
+        let mut q = start();
+        let noise = Noise::dense(2, 32, 5);
+        let (settled, _) = settle(&mut density, &mut q, &noise, &mut |_| true);
+        assert_eq!(settled, Settled::No, "{q:?}");
+    }
 }

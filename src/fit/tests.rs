@@ -326,6 +326,16 @@ fn laplace_says_that_there_is_no_mode() {
         "{:?}",
         fit.doubt
     );
+    // −log(1 + exp(−z)) rises towards 0, ever more slowly: each step of Newton's method goes as far as the one before.
+    let mut toy = Toy::default();
+    toy.site(0, 1, 1, 0.1);
+    toy.term(TermKind::Observed, TermForm::General, |z, slope| {
+        slope[0] += 1.0 / (1.0 + z[0].exp());
+        -(-z[0]).exp().ln_1p()
+    });
+    let fit = fit_with(&toy, &guide_of(&toy, GuideFamily::Laplace), 1000);
+    let none = |fit: &Fit| matches!(fit.doubt, Some(Doubt::NoMode(_)));
+    assert!(none(&fit), "{:?}", fit.doubt);
     let (fit, _, _) = fit_of(&normal_plate(5, 14), GuideFamily::Laplace);
     assert_eq!(fit.doubt, None);
 }

@@ -5,6 +5,7 @@ use super::pattern::Pattern;
 use crate::num::special;
 use rand::Rng as _;
 use rand_pcg::Pcg32;
+use rayon::prelude::*;
 use sobol_burley::NUM_DIMENSIONS;
 
 /// Noise for a number of draws: one number for each coordinate of each draw.
@@ -103,18 +104,11 @@ impl Noise {
         quantiles
             .iter_mut()
             .for_each(|x| *x /= size.max(f64::MIN_POSITIVE));
-        let mut values = vec![0.0; dim * count];
-        for first in (0..dim).step_by(SIDE_BY_SIDE) {
-            let orders: Vec<Vec<f64>> = (first..dim.min(first + SIDE_BY_SIDE))
-                .map(|r| shuffled(&quantiles, hash(seed, r as u32)))
-                .collect();
-            for (n, draw) in values.chunks_exact_mut(dim).enumerate() {
-                for (x, order) in draw[first..].iter_mut().zip(&orders) {
-                    *x = order[n];
-                }
-            }
-        }
-        Noise { dim, count, values }
+        let orders: Vec<Vec<f64>> = (0..dim as u32)
+            .into_par_iter()
+            .map(|r| shuffled(&quantiles, hash(seed, r)))
+            .collect();
+        Noise::transposed(&orders, dim, count)
     }
 
     /// The number of draws.
@@ -127,13 +121,28 @@ impl Noise {
         (0..self.count).map(|n| &self.values[n * self.dim..(n + 1) * self.dim])
     }
 
+    /// The same, to be taken on several threads.
+    pub(crate) fn par_draws(&self) -> impl IndexedParallelIterator<Item = &[f64]> {
+        (0..self.count)
+            .into_par_iter()
+            .map(|n| &self.values[n * self.dim..(n + 1) * self.dim])
+    }
+
+    /// From a column for each coordinate; empty ones are zeros.
     fn transposed(columns: &[Vec<f64>], dim: usize, count: usize) -> Noise {
         let mut values = vec![0.0; dim * count];
-        for (r, column) in columns.iter().enumerate() {
-            for (n, x) in column.iter().enumerate() {
-                values[n * dim + r] = *x;
+        let parts = values.par_chunks_mut((dim * SIDE_BY_SIDE.1).max(1));
+        parts.enumerate().for_each(|(part, values)| {
+            let first = part * SIDE_BY_SIDE.1;
+            for (side, columns) in columns.chunks(SIDE_BY_SIDE.0).enumerate() {
+                for (n, draw) in values.chunks_exact_mut(dim).enumerate() {
+                    let draw = &mut draw[side * SIDE_BY_SIDE.0..];
+                    for (x, column) in draw.iter_mut().zip(columns) {
+                        *x = column.get(first + n).copied().unwrap_or(0.0);
+                    }
+                }
             }
-        }
+        });
         Noise { dim, count, values }
     }
 }
@@ -162,8 +171,8 @@ fn sobol(pattern: &Pattern, count: usize, seed: u32) -> Vec<Vec<f64>> {
     columns
 }
 
-/// Coordinates that are written side by side: those of one line of cache.
-const SIDE_BY_SIDE: usize = 8;
+/// Coordinates and draws that are written side by side: those of a line of cache, and so many that theirs stay in the cache.
+const SIDE_BY_SIDE: (usize, usize) = (8, 64);
 
 /// The numbers in a random order (Fisher and Yates).
 fn shuffled(numbers: &[f64], seed: u32) -> Vec<f64> {

@@ -175,6 +175,12 @@ impl<'a> Arrow<'a> {
             for i in 0..plate.count {
                 let entries = &rows.entries[i * own * width..(i + 1) * own * width];
                 let root = &mut rows.root[i * own * own..(i + 1) * own * own];
+                // The most frequent case: one coordinate, below nothing.
+                if width == 1 && entries[0] > 0.0 && entries[0].is_finite() {
+                    root[0] = entries[0].sqrt();
+                    rows.spread[i] = 1.0 / root[0];
+                    continue;
+                }
                 let block = |root: &mut [f64], more: f64| {
                     for r in 0..own {
                         let from = &entries[r * width + above..(r + 1) * width];
@@ -217,6 +223,12 @@ impl<'a> Arrow<'a> {
     pub fn solve(&self, x: &mut [f64]) {
         let mut chain = Vec::new();
         for (plate, rows) in self.forest.plates.iter().zip(&self.plates).rev() {
+            if rows.own + rows.above == 1 {
+                for (at, root) in plate.coordinates.iter().zip(&rows.root) {
+                    x[*at as usize] = x[*at as usize] / root / root;
+                }
+                continue;
+            }
             for i in 0..plate.count {
                 for (c, place) in above_of(self.forest, plate, i).enumerate() {
                     for r in 0..rows.own {
@@ -261,6 +273,13 @@ impl<'a> Arrow<'a> {
     ) {
         let (plate, rows) = (&self.forest.plates[p], &self.plates[p]);
         let own = rows.own;
+        if own + rows.above == 1 {
+            let spreads = plate.coordinates.iter().zip(&rows.spread);
+            for (i, (at, spread)) in spreads.enumerate() {
+                to[*at as usize] = centre[*at as usize] + spread * noise(0, i);
+            }
+            return;
+        }
         for i in 0..plate.count {
             let spread = &rows.spread[i * own * own..(i + 1) * own * own];
             for r in 0..own {
@@ -322,6 +341,10 @@ impl Curvature for Arrow<'_> {
     /// Takes from the rows of the element and of those above it.
     fn add_block(&mut self, p: usize, i: usize, second: &[f64]) {
         let whole = self.plates[p].above + self.plates[p].own;
+        if whole == 1 {
+            self.plates[p].entries[i] -= second[0];
+            return;
+        }
         let above = &self.forest.plates[p].above;
         let chain = above.iter().map(|a| (a.place, a.element[i] as usize));
         let mut start = 0;

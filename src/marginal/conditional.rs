@@ -18,15 +18,14 @@ pub struct Conditional<'a> {
 }
 
 impl Conditional<'_> {
-    /// Replaces standard normal noise for every local coordinate by a draw, and the globals by theirs.
-    pub fn draw(&self, plates: &[LocalPlate], noise: &mut [f64]) {
-        let own = noise.to_vec();
+    /// A draw from standard normal noise for every local coordinate; the globals are theirs.
+    pub fn draw(&self, plates: &[LocalPlate], noise: &[f64]) -> Vec<f64> {
         let mut point = self.mean.clone();
         for (p, plate) in plates.iter().enumerate() {
-            let at = |k: usize, i: usize| own[plate.at(k, i)];
+            let at = |k: usize, i: usize| noise[plate.at(k, i)];
             self.arrow.place(p, &self.mean, at, &mut point);
         }
-        noise.copy_from_slice(&point);
+        point
     }
 }
 

@@ -118,8 +118,6 @@ pub struct Centre {
     pub z: Vec<f64>,
     /// For each global the derivative of every local mode, over all coordinates; 0 for globals.
     pub slopes: Vec<Vec<f64>>,
-    /// Minus the Hessian in the globals of the log density with the locals at their modes, which follow: square, row by row.
-    pub curvature: Vec<f64>,
 }
 
 impl<'a> Marginal<'a> {
@@ -209,8 +207,9 @@ impl<'a> Marginal<'a> {
 
     /// Takes a point with its modes for those from which later ones are predicted; `None` if they are not found.
     ///
-    /// By the implicit function theorem the modes move as `H⁻¹ ∂²l/∂φ∂θ`, with H minus the Hessian in φ.
-    pub fn recentre(&mut self, theta: &[f64]) -> Option<&Centre> {
+    /// By the implicit function theorem the modes move as `H⁻¹ ∂²l/∂φ∂θ`, with H minus the Hessian in φ. Gives minus the Hessian in the
+    /// globals of the log density with the locals at their modes, which follow: square, row by row.
+    pub fn recentre(&mut self, theta: &[f64]) -> Option<Vec<f64>> {
         if !self.settle(theta, modes::TIGHT) {
             return None;
         }
@@ -237,12 +236,54 @@ impl<'a> Marginal<'a> {
                 curvature[i * n + j] = -products[j][*g as usize] - through;
             }
         }
-        self.centre = Some(Centre {
-            z,
-            slopes,
-            curvature,
-        });
+        self.centre = Some(Centre { z, slopes });
+        Some(curvature)
+    }
+
+    /// The same with modes that are known.
+    pub fn centre_at(&mut self, centre: Centre) {
+        self.modes.copy_from_slice(&centre.z);
+        self.centre = Some(centre);
+    }
+
+    /// The point from which modes are predicted.
+    pub fn centre(&self) -> Option<&Centre> {
         self.centre.as_ref()
+    }
+
+    /// Minus the Hessian in the globals of the log density with the locals at their modes and held there, square, row by row: far fewer
+    /// products than [`Marginal::recentre`] takes where plates cross. Between elements of two such plates it is taken to be 0.
+    /// `None` if it takes no fewer, or the modes are not found.
+    pub fn rough_curvature(&mut self, theta: &[f64]) -> Option<Vec<f64>> {
+        let probes = &self.forest.probes;
+        let n = self.dim();
+        if 2 * probes.len() > n || !self.settle(theta, modes::LOOSE) {
+            return None;
+        }
+        let place = |c: &u32| self.forest.globals.binary_search(c);
+        let mut curvature = vec![0.0; n * n];
+        let (mut v, mut product) = (vec![0.0; self.modes.len()], vec![0.0; self.modes.len()]);
+        for probe in probes {
+            probe.coordinates.iter().for_each(|c| v[*c as usize] = 1.0);
+            self.locals.product(&self.modes, &v, &mut product);
+            probe.coordinates.iter().for_each(|c| v[*c as usize] = 0.0);
+            for other in probes {
+                // All of one set see a single one, and elements of a plate themselves alone.
+                let single = probe.coordinates.len() == 1;
+                if !single && other.plate != probe.plate {
+                    continue;
+                }
+                let sides = other.coordinates.iter().enumerate();
+                for (k, c) in sides {
+                    let by = &probe.coordinates[if single { 0 } else { k }];
+                    if let (Ok(i), Ok(j)) = (place(c), place(by)) {
+                        curvature[i * n + j] = -product[*c as usize];
+                        curvature[j * n + i] = -product[*c as usize];
+                    }
+                }
+            }
+        }
+        Some(curvature)
     }
 
     /// Forgets the centre: modes are sought from those of the last point.

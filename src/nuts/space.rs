@@ -198,11 +198,10 @@ impl Walk for GlobalsWalk<'_> {
     fn complete(&mut self, x: &[f64], rng: &mut Rng) -> Vec<f64> {
         let theta = self.given.placed(x);
         let (_, locals) = self.marginal.value_with(&theta);
-        let mut z: Vec<f64> = (0..self.marginal.point().len())
+        let noise: Vec<f64> = (0..self.marginal.point().len())
             .map(|_| StandardNormal.sample(rng))
             .collect();
-        locals.draw(&self.forest.plates, &mut z);
-        z
+        locals.draw(&self.forest.plates, &noise)
     }
 }
 

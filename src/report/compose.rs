@@ -16,6 +16,7 @@ use crate::diagnostics::Trust;
 use crate::elbo::Elbo;
 use crate::elbo::ElboKind;
 use crate::elbo::How;
+use crate::fit::Doubt;
 use crate::fit::Fit;
 use crate::fit::Outcome;
 use crate::guide::Guide;
@@ -32,8 +33,7 @@ use crate::typed::ColumnSource;
 use crate::typed::PlateSource;
 use crate::typed::SizeSource;
 use indexmap::IndexMap;
-use rayon::iter::IntoParallelIterator;
-use rayon::iter::ParallelIterator;
+use rayon::prelude::*;
 
 /// Numbers held at once while draws are turned into summaries (128 MB).
 const HELD: usize = 1 << 24;
@@ -82,7 +82,8 @@ pub fn compose(
     };
     let mut report = compose_sampled(joint, elbo.guide, diagnostics, run);
     if diagnostics.sampled.is_none() {
-        report.verdict.converged = fit.outcome == Outcome::Converged;
+        let settled = fit.doubt != Some(Doubt::Unsettled);
+        report.verdict.converged = fit.outcome == Outcome::Converged && settled;
     }
     report.elbo = (diagnostics.sampled.is_none() || bound.total.is_finite()).then_some(bound);
     report
@@ -195,16 +196,36 @@ fn slots(joint: &Joint, names: &[String]) -> Vec<(usize, usize)> {
 
 /// The reported numbers at draws of all unconstrained coordinates: one column for each.
 fn columns(joint: &Joint, draws: &[Vec<f64>], slots: &[(usize, usize)]) -> Vec<Vec<f64>> {
-    let mut workspace = joint.natural().workspace::<f64>();
-    let mut columns = vec![Vec::with_capacity(draws.len()); slots.len()];
-    for draw in draws {
-        joint.natural().value(draw, &mut workspace);
-        for (column, (k, place)) in columns.iter_mut().zip(slots) {
-            column.push(workspace.output(*k)[*place]);
-        }
-    }
-    columns
+    // By parts of the draws: in each the numbers of a slot at all its draws, then those of the next.
+    let parts: Vec<Vec<f64>> = draws
+        .par_chunks(AT_ONCE)
+        .map_init(
+            || joint.natural().workspace::<f64>(),
+            |workspace, draws| {
+                let mut part = vec![0.0; draws.len() * slots.len()];
+                for (n, draw) in draws.iter().enumerate() {
+                    joint.natural().value(draw, workspace);
+                    let column = part.iter_mut().skip(n).step_by(draws.len());
+                    for (out, (k, place)) in column.zip(slots) {
+                        *out = workspace.output(*k)[*place];
+                    }
+                }
+                part
+            },
+        )
+        .collect();
+    let column = |slot: usize| {
+        let of = |part: &Vec<f64>| {
+            let len = part.len() / slots.len();
+            part[slot * len..(slot + 1) * len].to_vec()
+        };
+        parts.iter().flat_map(of).collect()
+    };
+    (0..slots.len()).into_par_iter().map(column).collect()
 }
+
+/// Draws whose numbers are taken together.
+const AT_ONCE: usize = 64;
 
 /// The draws of what is reported, on the natural scale: names with labels, and a column for each.
 pub fn draws(

@@ -25,6 +25,7 @@ use clap::CommandFactory;
 use clap::Parser;
 use hvi::num::simd;
 use hvi::num::simd::Isa;
+use std::num::NonZeroUsize;
 use std::process::ExitCode;
 use terminal::Exit;
 use terminal::Failure;
@@ -40,15 +41,22 @@ fn main() -> ExitCode {
     ExitCode::from(exit as u8)
 }
 
+/// Bytes of stack of a thread, as many as the main thread has: what is written may be nested.
+const STACK: usize = 8 << 20;
+
+/// Runs the command on one of the threads that loops are shared out to: such a thread hands work over without being put to sleep itself.
 fn run(cli: Cli, terminal: &Terminal) -> Result<Exit, Failure> {
-    if let Some(threads) = cli.threads {
-        rayon::ThreadPoolBuilder::new()
-            .num_threads(threads.get())
-            .build_global()
-            .map_err(|e| Failure::usage(format!("{threads} threads cannot be started: {e}")))?;
-    }
+    rayon::ThreadPoolBuilder::new()
+        .num_threads(cli.threads.map_or(0, NonZeroUsize::get))
+        .stack_size(STACK)
+        .build_global()
+        .map_err(|e| Failure::usage(format!("the threads cannot be started: {e}")))?;
     force_isa(cli.isa)?;
-    match cli.command {
+    rayon::scope(|_| obey(cli.command, terminal))
+}
+
+fn obey(command: Command, terminal: &Terminal) -> Result<Exit, Failure> {
+    match command {
         Command::Fit(args) => fit::run(&args, terminal),
         Command::Adapt(args) => adapt::run(&args, terminal),
         Command::Predict(args) => predict::run(&args, terminal),

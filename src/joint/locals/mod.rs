@@ -13,7 +13,9 @@ mod tape;
 
 use crate::shape::PlateId;
 pub(super) use plan::plan;
+use rows::Made;
 use std::sync::Arc;
+use std::sync::OnceLock;
 pub(super) use tape::TapeLocals;
 
 /// The plates that are integrated out, every parent before its children, and the globals.
@@ -23,10 +25,14 @@ pub struct Forest {
     pub plates: Vec<LocalPlate>,
     /// The coordinates that are not integrated out, ascending.
     pub globals: Vec<u32>,
+    /// The globals in sets, in their order: no element of a term sees two of a set.
+    pub probes: Vec<Probe>,
     /// For each term of the density the plate, by its place here, whose elements it is summed over; `None` if it depends on globals alone.
     pub terms: Vec<Option<usize>>,
     /// Whether terms mix what only an exact integral can take apart.
     pub mixes: bool,
+    /// What all passes over the rows of the density that this forest is of have in common, once one has been asked for.
+    made: Arc<OnceLock<Made>>,
 }
 
 /// A plate whose locals are integrated out; or one element that is the whole of several sites, above all plates.
@@ -44,6 +50,15 @@ pub struct LocalPlate {
     pub width: usize,
     /// The plates above it that are integrated out too, outermost first.
     pub above: Vec<Ancestor>,
+}
+
+/// Globals that one product with the Hessian can tell apart.
+#[derive(Clone, Debug)]
+pub struct Probe {
+    /// The plate of whose elements they are one coordinate each, in their order; the top level for a single one.
+    pub plate: PlateId,
+    /// Their coordinates.
+    pub coordinates: Vec<u32>,
 }
 
 /// A plate that another lies in.

@@ -9,6 +9,7 @@
 use super::Ancestor;
 use super::Forest;
 use super::LocalPlate;
+use super::Probe;
 use crate::dist::Support;
 use crate::joint::Joint;
 use crate::joint::TermKind;
@@ -214,7 +215,12 @@ fn forest(
         });
     }
     let global = (0..joint.sites.len()).filter(|s| plates.iter().all(|p| !p.sites.contains(s)));
-    let globals = coordinates(&global.collect::<Vec<usize>>());
+    let global: Vec<usize> = global.collect();
+    let globals = coordinates(&global);
+    let probes = global
+        .iter()
+        .flat_map(|s| probes(joint, *s, candidates, seen));
+    let probes = probes.collect();
     let kinds = joint.terms.iter().map(|term| &term.kind);
     let terms = seen
         .iter()
@@ -234,9 +240,30 @@ fn forest(
     Forest {
         plates,
         globals,
+        probes,
         terms,
         mixes: below > 0,
+        made: Arc::default(),
     }
+}
+
+/// The coordinates of a site that is not integrated out in sets for [`Forest::probes`].
+fn probes(joint: &Joint, site: usize, candidates: &[Candidate], seen: &[Vec<Sees>]) -> Vec<Probe> {
+    let site = &joint.sites[site];
+    let place = candidates.iter().position(|c| c.plate == site.plate);
+    // A plate may cross others and still be seen one element at a time.
+    let apart = place.is_some_and(|c| seen.iter().all(|term| term[c] != Sees::Others));
+    let (plate, size) = if apart {
+        (site.plate, site.len)
+    } else {
+        (PlateId::TOP, 1)
+    };
+    let all = site.offset as u32..(site.offset + site.width * site.len) as u32;
+    let probe = |first: u32| Probe {
+        plate,
+        coordinates: (first..first + size as u32).collect(),
+    };
+    all.step_by(size.max(1)).map(probe).collect()
 }
 
 /// What each node sees of each candidate.

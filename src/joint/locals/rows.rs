@@ -23,21 +23,37 @@ use crate::tape::elementwise::Elementwise;
 use crate::tape::elementwise::Lanes;
 use crate::tape::elementwise::RowPass;
 use crate::tape::squares;
+use std::fmt;
+use std::fmt::Debug;
 use std::ops::Range;
 use std::sync::Arc;
 
 /// All such terms of a density.
 pub(super) struct Rows<'a> {
     pub forest: &'a Forest,
-    pub terms: Vec<Term>,
+    pub terms: &'a [Term],
     /// For each plate of the forest its elements in parts, whose rows are gone through together.
     pub chunks: Vec<Vec<Chunk>>,
     /// The values that depend on the globals: one number, or one for each row.
     pub outputs: Vec<Vec<f64>>,
     pub seeds: Vec<Vec<f64>>,
     pub pool: Pool,
-    values: (Tape, Workspace<f64>),
+    values: (&'a Tape, Workspace<f64>),
     gradient: Vec<f64>,
+}
+
+/// What does not change from one run to the next.
+pub(super) struct Made {
+    terms: Vec<Term>,
+    /// The values that depend on the globals, and how many numbers each is.
+    values: Tape,
+    lens: Vec<usize>,
+}
+
+impl Debug for Made {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Made({} terms)", self.terms.len())
+    }
 }
 
 /// Rows of one density.
@@ -90,28 +106,20 @@ pub(super) enum Of {
 }
 
 impl<'a> Rows<'a> {
-    /// The terms of this shape among those that depend on locals.
+    /// The terms of this shape among those that depend on locals; `joint` is what the forest was planned for.
     pub fn new(joint: &Joint, forest: &'a Forest) -> Rows<'a> {
-        let mut builder = joint.builder.clone();
-        let reader = Reader::new(joint, forest);
-        let mut made = Maker {
-            forest,
-            nodes: Vec::new(),
-            terms: Vec::new(),
-        };
-        for (term, place) in forest.terms.iter().enumerate() {
-            let Some(place) = *place else { continue };
-            for form in reader.forms(&mut builder, term).unwrap_or_default() {
-                made.add(&mut builder, (term, place), form);
-            }
-        }
-        let Maker { nodes, terms, .. } = made;
-        let zeros = |node: &NodeId| vec![0.0; builder.len_of(builder.plate_of(*node))];
-        let outputs: Vec<Vec<f64>> = nodes.iter().map(zeros).collect();
-        let values = builder.tape(&[], &nodes);
-        let workspace = values.workspace();
-        let lens: Vec<usize> = outputs.iter().map(Vec::len).collect();
-        let chunks = (0..forest.plates.len()).map(|p| Chunk::all(forest, p, &terms, &lens));
+        // Made before it is kept: nobody may wait for it on a thread that it is made on.
+        let known = forest.made.get();
+        let Made {
+            terms,
+            values,
+            lens,
+        } = known.unwrap_or_else(|| {
+            let made = Made::new(joint, forest);
+            forest.made.get_or_init(|| made)
+        });
+        let outputs: Vec<Vec<f64>> = lens.iter().map(|len| vec![0.0; *len]).collect();
+        let chunks = (0..forest.plates.len()).map(|p| Chunk::all(forest, p, terms, lens));
         Rows {
             forest,
             chunks: chunks.collect(),
@@ -120,7 +128,7 @@ impl<'a> Rows<'a> {
             outputs,
             pool: Pool::default(),
             gradient: vec![0.0; values.dim()],
-            values: (values, workspace),
+            values: (values, values.workspace()),
         }
     }
 
@@ -144,6 +152,32 @@ impl<'a> Rows<'a> {
         tape.pull(z, &seeds, workspace, &mut self.gradient);
         for (sum, g) in gradient.iter_mut().zip(&self.gradient) {
             *sum += *g;
+        }
+    }
+}
+
+impl Made {
+    fn new(joint: &Joint, forest: &Forest) -> Made {
+        let mut builder = joint.builder.clone();
+        let reader = Reader::new(joint, forest);
+        let mut made = Maker {
+            forest,
+            nodes: Vec::new(),
+            terms: Vec::new(),
+        };
+        for (term, place) in forest.terms.iter().enumerate() {
+            let Some(place) = *place else { continue };
+            for form in reader.forms(&mut builder, term).unwrap_or_default() {
+                made.add(&mut builder, (term, place), form);
+            }
+        }
+        let Maker { nodes, terms, .. } = made;
+        let len = |node: &NodeId| builder.len_of(builder.plate_of(*node));
+        let lens = nodes.iter().map(len).collect();
+        Made {
+            terms,
+            values: builder.tape(&[], &nodes),
+            lens,
         }
     }
 }

@@ -188,6 +188,13 @@ impl Rows<'_> {
                 }
                 let count = chunk.elements.len();
                 let at = |q: usize, i: usize| chunk.curvature[q * count + i];
+                if width == 1 {
+                    for (own, i) in chunk.elements.clone().enumerate() {
+                        slope[plate.at(0, i)] += at(0, own);
+                        add(p, i, &[at(1, own)]);
+                    }
+                    continue;
+                }
                 for (own, i) in chunk.elements.clone().enumerate() {
                     for (c, place) in forest.chain(p, i).enumerate() {
                         slope[place] += at(c, own);
