@@ -257,7 +257,7 @@ impl<'a> Marginal<'a> {
     pub fn rough_curvature(&mut self, theta: &[f64]) -> Option<Vec<f64>> {
         let probes = &self.forest.probes;
         let n = self.dim();
-        if 2 * probes.len() > n || !self.settle(theta, modes::LOOSE) {
+        if probes.is_empty() || 2 * probes.len() > n || !self.settle(theta, modes::LOOSE) {
             return None;
         }
         let place = |c: &u32| self.forest.globals.binary_search(c);

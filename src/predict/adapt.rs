@@ -169,9 +169,7 @@ impl Task<'_> {
         let noise = Noise::independent(self.joint.dim(), given.len() * times, self.seed);
         let place = |(k, noise): (usize, &[f64])| {
             let (s, locals) = &given[k / times];
-            let mut z = noise.to_vec();
-            locals.draw(&forest.plates, &mut z);
-            (z, *s)
+            (locals.draw(&forest.plates, noise), *s)
         };
         let (draws, of) = noise.draws().enumerate().map(place).unzip();
         let how = match integral {
@@ -337,12 +335,10 @@ fn forest(joint: &Joint, new: &[PlateId]) -> Option<(Forest, Integral)> {
         .terms()
         .iter()
         .map(|term| order.iter().rposition(|p| typed.determines(term.plate, *p)));
-    let forest = Forest {
-        globals: held.flat_map(coordinates).collect(),
-        terms: terms.collect(),
-        mixes: false,
-        plates,
-    };
+    let mut forest = Forest::default();
+    forest.globals = held.flat_map(coordinates).collect();
+    forest.terms = terms.collect();
+    forest.plates = plates;
     let integral = marginal::integral(joint, &forest).ok()?;
     Some((forest, integral))
 }
