@@ -76,6 +76,7 @@ pub fn assess<D: LogDensity>(elbo: &Elbo<'_, D>, fit: &Fit, rng: &mut Rng) -> Di
         return marginal::assess(elbo, integrated, fit, rng);
     }
     let count = (DRAWS.1 / guide.dim().max(1)).clamp(FEWEST, DRAWS.0);
+    let count = count.min(elbo.joint.most_looks());
     let q = guide.gaussian(&fit.params);
     let noise = if guide.pattern().is_empty() {
         Noise::none(guide.dim())

@@ -122,11 +122,12 @@ pub fn run<D: LogDensity>(elbo: &Elbo<'_, D>, settings: &mut Settings<'_>, rng: 
         }
     };
     let mut history = run.history;
-    let noise = if elbo.is_exact() {
+    let noise = if elbo.is_exact() || guide.pattern().is_empty() {
         Noise::none(guide.dim())
     } else {
-        let draws = REPORTED.1 / guide.dim().max(1);
-        Noise::paired(guide, draws.clamp(32, REPORTED.0) / 2, report)
+        let draws = (REPORTED.1 / guide.dim().max(1)).clamp(32, REPORTED.0);
+        let draws = draws.min(elbo.joint.most_looks());
+        Noise::paired(guide, draws / 2, report)
     };
     let (value, bad) = elbo.value_or_bad(&answer, &noise);
     let doubt = doubt.or_else(|| match ending {

@@ -48,6 +48,7 @@ pub fn run(args: &Args, terminal: &Terminal) -> Result<Exit, Failure> {
     posterior::announce(&args.input, reporting, model.report(), terminal)?;
 
     let joint = model.lower(typed.source(), Passes::all(), joint::lower_owned)?;
+    let joint = joint::amortize(joint).map_err(|p| Failure::problems(p, typed.source()))?;
     posterior::known(reporting, &joint)?;
     let spec = GuideSpec {
         default: args.guide,
