@@ -61,6 +61,17 @@ pub trait LogDensity: Debug + Sync {
         self.dim()
     }
 
+    /// Where a step of a fit is to see a mini-batch of elements: how many elements there are, and how many of them it sees; `wanted` if that
+    /// is given.
+    fn batches(&self, _wanted: Option<usize>) -> Option<(usize, usize)> {
+        None
+    }
+
+    /// What importance weights over its coordinates say nothing of, in words.
+    fn unchecked(&self) -> Option<String> {
+        None
+    }
+
     /// The most looks at all terms that a report may take.
     fn most_looks(&self) -> usize {
         usize::MAX
@@ -140,6 +151,18 @@ impl LogDensity for Joint {
                 .map_or(1, |p| p.len())
         };
         self.terms.iter().map(len).sum::<usize>().max(self.dim())
+    }
+
+    fn batches(&self, wanted: Option<usize>) -> Option<(usize, usize)> {
+        self.amortized.as_ref()?.batches(wanted)
+    }
+
+    fn unchecked(&self) -> Option<String> {
+        let (plate, _) = self.amortized()?;
+        let name = &self.model.typed().plates()[plate.index()].name;
+        Some(format!(
+            "nothing checks how near the gradient steps of `{name}` come to the posterior of its locals"
+        ))
     }
 
     fn most_looks(&self) -> usize {

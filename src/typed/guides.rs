@@ -193,10 +193,12 @@ impl<'a> Checker<'a> {
         for (i, arg) in family.args.iter().enumerate() {
             let span = arg.value.span;
             let Some(name) = &arg.name else {
-                let is_sgd =
-                    matches!(&arg.value.kind, ast::ExprKind::Name(name) if name == "sgd");
+                let is_sgd = matches!(&arg.value.kind, ast::ExprKind::Name(name) if name == "sgd");
                 if i > 0 || !is_sgd {
-                    return self.fail(wrong(span, "the first argument is `sgd`, the others have names"));
+                    return self.fail(wrong(
+                        span,
+                        "the first argument is `sgd`, the others have names",
+                    ));
                 }
                 continue;
             };
@@ -248,7 +250,8 @@ impl<'a> Checker<'a> {
                 other => {
                     let message = format!("`{AMORTIZED}` has no setting `{other}`");
                     let problem = Problem::at(Code::WrongAmortized, name.span, message);
-                    return self.fail(problem.hint("there are `steps`, `rate`, `order` and `support`"));
+                    return self
+                        .fail(problem.hint("there are `steps`, `rate`, `order` and `support`"));
                 }
             }
         }

@@ -39,6 +39,9 @@ const PART: (usize, usize, usize) = (16_384, 4, 1024);
 /// The most local coordinates for which the tapes of all parts are kept between looks.
 const KEPT: usize = 1_000_000;
 
+/// Elements of a mini-batch where nothing is said.
+const BATCH: usize = 32;
+
 /// Pairs of draws of the locals in a look at a mini-batch, and at everything.
 const PAIRS: (usize, usize) = (1, 16);
 
@@ -218,7 +221,9 @@ impl Lowering<'_> {
         let args = self.args(prior, &dims, latent.plate);
         let mut wide = |arg: NodeId| {
             let zeros = self.builder.constant(&zeros);
-            let node = self.builder.map(&crate::tape::elementwise::ADD, &[arg, zeros]);
+            let node = self
+                .builder
+                .map(&crate::tape::elementwise::ADD, &[arg, zeros]);
             self.every_element(node, latent.plate)
         };
         match args.as_slice() {
@@ -254,6 +259,13 @@ impl Amortized {
         self.count * self.width * (self.steps + 1)
     }
 
+    /// How many elements there are, and how many a step of a fit sees, where that is less than all or asked for.
+    pub fn batches(&self, wanted: Option<usize>) -> Option<(usize, usize)> {
+        let many = self.count > BATCH && self.count * self.width > KEPT / 10;
+        let size = wanted.or(many.then_some(BATCH))?;
+        Some((self.count, size))
+    }
+
     /// What may be wrong where the bound is not finite.
     pub fn blame(&self, plate: &str) -> String {
         format!(
@@ -279,7 +291,10 @@ impl Joint {
         let elements: Vec<u32> = (0..count as u32).collect();
         let parts: Vec<&[u32]> = elements.chunks(model.part_len()).collect();
         let found: Vec<Locals> = (parts.into_par_iter())
-            .map(|part| Part::new(model, part, &vec![false; model.places.len()]).locals(model, globals, steps))
+            .map(|part| {
+                Part::new(model, part, &vec![false; model.places.len()])
+                    .locals(model, globals, steps)
+            })
             .collect();
         let mut all = Locals {
             mean: vec![0.0; width * count],
@@ -322,7 +337,11 @@ impl Looking<'_> {
     /// What each part gives, in order.
     fn parts(&mut self, z: &[f64]) -> Vec<Found> {
         let model = self.model;
-        let pairs = Pairs::new(if self.batch.is_some() { PAIRS.0 } else { PAIRS.1 });
+        let pairs = Pairs::new(if self.batch.is_some() {
+            PAIRS.0
+        } else {
+            PAIRS.1
+        });
         let look = Look {
             terms: &self.terms,
             divergences: &self.divergences,
@@ -364,7 +383,11 @@ impl Evaluator for Looking<'_> {
         tape.gradient(z, workspace, gradient);
         // Those over locals are 0 here, and the places of the rest are theirs.
         let mut values = workspace.terms().to_vec();
-        let anything = self.terms.iter().chain(&self.divergences).any(|wanted| *wanted);
+        let anything = self
+            .terms
+            .iter()
+            .chain(&self.divergences)
+            .any(|wanted| *wanted);
         if anything {
             let model = self.model;
             let weight = match &self.batch {

@@ -12,7 +12,8 @@ pub(super) struct Pairs {
 
 impl Pairs {
     pub fn new(pairs: usize) -> Pairs {
-        let quantile = |j: usize| special::normal_quantile(0.5 + (j as f64 + 0.5) / (2 * pairs) as f64);
+        let quantile =
+            |j: usize| special::normal_quantile(0.5 + (j as f64 + 0.5) / (2 * pairs) as f64);
         let mut sizes: Vec<f64> = (0..pairs).map(quantile).collect();
         let square = sizes.iter().map(|x| x * x).sum::<f64>() / pairs as f64;
         sizes.iter_mut().for_each(|x| *x /= square.sqrt());
@@ -47,7 +48,9 @@ impl Pairs {
 
 /// A number with the bits of several mixed (the finaliser of SplitMix64, Steele, Lea & Flood 2014).
 pub(super) fn key(parts: [u64; 3]) -> u64 {
-    parts.into_iter().fold(0, |hash, part| mix(hash ^ part).wrapping_add(0x9e37_79b9_7f4a_7c15))
+    parts.into_iter().fold(0, |hash, part| {
+        mix(hash ^ part).wrapping_add(0x9e37_79b9_7f4a_7c15)
+    })
 }
 
 fn mix(mut x: u64) -> u64 {

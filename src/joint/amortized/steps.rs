@@ -129,11 +129,20 @@ impl Part {
         for (s, site) in model.sites.iter().enumerate() {
             if look.divergences[s] {
                 let own = site.start * n..(site.start + site.width) * n;
-                divergences[s] = own.map(|c| diverge(&prior, end, c, &mut prior_bar, &mut bar)).sum();
+                divergences[s] = own
+                    .map(|c| diverge(&prior, end, c, &mut prior_bar, &mut bar))
+                    .sum();
             }
         }
         for k in (0..look.steps).rev() {
-            self.back(model, globals, &prior, &path[k], k, (&mut prior_bar, &mut bar, &mut *gradient));
+            self.back(
+                model,
+                globals,
+                &prior,
+                &path[k],
+                k,
+                (&mut prior_bar, &mut bar, &mut *gradient),
+            );
         }
         for (c, mean) in bar.mean.iter().enumerate() {
             prior_bar.mean[c] += mean;
@@ -185,7 +194,13 @@ impl Part {
     }
 
     /// The Gaussians before each step, and after the last.
-    fn path(&mut self, model: &Amortized, globals: &[f64], prior: &Prior, steps: usize) -> Vec<Locals> {
+    fn path(
+        &mut self,
+        model: &Amortized,
+        globals: &[f64],
+        prior: &Prior,
+        steps: usize,
+    ) -> Vec<Locals> {
         let mut path = vec![prior.start()];
         let rate = model.rate;
         for k in 0..steps {
@@ -210,7 +225,9 @@ impl Part {
         let mut gradient = vec![0.0; z.len()];
         for side in [0.5, -0.5] {
             draw(at, signs, 2.0 * side, &mut z[globals.len()..]);
-            self.inner.tape.gradient(&z, &mut self.inner.plain, &mut gradient);
+            self.inner
+                .tape
+                .gradient(&z, &mut self.inner.plain, &mut gradient);
             for (c, g) in gradient[globals.len()..].iter().enumerate() {
                 slope[c] += 0.5 * g;
                 spread[c] += side * g * signs[c] * at.log_sd[c].exp();
@@ -239,7 +256,10 @@ impl Part {
         for side in [0.5, -0.5] {
             draw(at, &signs, 2.0 * side, &mut z[g..]);
             for (input, value) in input.iter_mut().zip(&z) {
-                *input = Dual { value: *value, tangent: 0.0 };
+                *input = Dual {
+                    value: *value,
+                    tangent: 0.0,
+                };
             }
             // The adjoint of the slope of this draw.
             for c in 0..len {
@@ -264,11 +284,11 @@ impl Part {
             let (s, sigma2) = (prior.sd[c], (2.0 * at.log_sd[c]).exp());
             let s2 = s * s;
             prior_bar.mean[c] += rate * bar.mean[c];
-            prior_bar.sd[c] += 2.0 * s * rate * slope[c] * bar.mean[c]
-                + rate * sigma2 / (s2 * s) * bar.log_sd[c];
+            prior_bar.sd[c] +=
+                2.0 * s * rate * slope[c] * bar.mean[c] + rate * sigma2 / (s2 * s) * bar.log_sd[c];
             bar.mean[c] = mean_bar[c] + bar.mean[c] * (1.0 - rate);
-            bar.log_sd[c] = log_sd_bar[c]
-                + bar.log_sd[c] * (1.0 + 0.5 * rate * spread[c] - rate * sigma2 / s2);
+            bar.log_sd[c] =
+                log_sd_bar[c] + bar.log_sd[c] * (1.0 + 0.5 * rate * spread[c] - rate * sigma2 / s2);
         }
     }
 
@@ -294,7 +314,9 @@ impl Part {
         for pair in noise.chunks_exact(len.max(1)) {
             for side in [1.0, -1.0] {
                 draw(at, pair, side, &mut z[g..]);
-                self.outer.tape.gradient(&z, &mut self.outer.plain, &mut slope);
+                self.outer
+                    .tape
+                    .gradient(&z, &mut self.outer.plain, &mut slope);
                 for (value, term) in values.iter_mut().zip(self.outer.plain.terms()) {
                     *value += share * term;
                 }
@@ -315,7 +337,9 @@ impl Part {
         let n = self.elements.len();
         let mut signs = vec![0.0; model.width * n];
         for (c, own) in signs.chunks_exact_mut(n).enumerate() {
-            model.signs.write(noise::key([0, step as u64, c as u64]), 1, &mut own[..1]);
+            model
+                .signs
+                .write(noise::key([0, step as u64, c as u64]), 1, &mut own[..1]);
             let sign = own[0];
             own.fill(sign);
         }
@@ -350,7 +374,10 @@ impl Sweeps {
                 let mut slope = vec![0.0; z.len()];
                 self.tape.gradient(&values, &mut self.plain, &mut slope);
                 for (to, value) in gradient.iter_mut().zip(slope) {
-                    *to = Dual { value, tangent: 0.0 };
+                    *to = Dual {
+                        value,
+                        tangent: 0.0,
+                    };
                 }
             }
         }
