@@ -216,7 +216,7 @@ fn without_steps_the_locals_are_their_prior() {
 
 #[test]
 fn the_terms_of_the_bound_add_up() {
-    let joint = amortized(&normal("steps = 30, rate = 0.3"), &data_csv());
+    let joint = amortized(&normal("steps = 20, rate = 0.06"), &data_csv());
     let guide = guide::derive(&joint, &GuideSpec::default()).expect("a guide");
     let elbo = elbo::compose(&joint, &guide);
     let mut go_on = |_: &fit::Progress| true;

@@ -105,6 +105,9 @@ impl Amortizing {
     fn run(self) -> Result<Joint, Problems> {
         let (plate, model) = (self.rule.plate, self.joint.model.clone());
         let typed = model.typed();
+        if self.joint.streamed.is_some() {
+            return Err(self.problem("rows are read in chunks".to_owned()));
+        }
         let is_local = |p: PlateId| typed.determines(p, plate);
         let locals: Vec<usize> = (0..self.joint.sites.len())
             .filter(|s| self.joint.sites[*s].plate == plate)

@@ -34,7 +34,6 @@ impl Pairs {
             mix(state)
         };
         // The order is shuffled, as in Fisher and Yates' method.
-        let pairs = self.sizes.len();
         for (j, size) in self.sizes.iter().enumerate() {
             let bits = next();
             let sign = if bits & 1 == 0 { 1.0 } else { -1.0 };
@@ -42,7 +41,6 @@ impl Pairs {
             out[j * stride] = out[other * stride];
             out[other * stride] = sign * size;
         }
-        debug_assert!(pairs > 0, "at least one pair of draws");
     }
 }
 
@@ -57,4 +55,50 @@ fn mix(mut x: u64) -> u64 {
     x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
     x ^ (x >> 31)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Pairs;
+    use super::key;
+
+    #[test]
+    fn noise_has_exact_moments_and_no_correlation() {
+        for pairs in [1, 4, 16] {
+            let noise = Pairs::new(pairs);
+            assert_eq!(noise.draws(), 2 * pairs);
+            let of = |c: u64| {
+                let mut out = vec![f64::NAN; 3 * pairs];
+                noise.write(key([1, 2, c]), 3, &mut out);
+                // Other places are left alone.
+                assert!(out.iter().skip(1).step_by(3).all(|x| x.is_nan()));
+                out.into_iter().step_by(3).collect::<Vec<f64>>()
+            };
+            let columns: Vec<Vec<f64>> = (0..400).map(of).collect();
+            for column in &columns {
+                let square: f64 = column.iter().map(|x| x * x).sum();
+                assert!((square / pairs as f64 - 1.0).abs() < 1e-12, "{square}");
+            }
+            let product = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>();
+            let pairs_of = columns
+                .windows(2)
+                .map(|w| product(&w[0], &w[1]) / pairs as f64);
+            let mean = pairs_of.sum::<f64>() / 399.0;
+            // Five standard errors of 1/√pairs.
+            assert!(
+                mean.abs() < 5.0 / (399.0 * pairs as f64).sqrt(),
+                "{pairs}: {mean}"
+            );
+        }
+    }
+
+    #[test]
+    fn more_pairs_are_nearer_to_normal() {
+        let fourth = |pairs| {
+            let noise = Pairs::new(pairs);
+            noise.sizes.iter().map(|x| x.powi(4)).sum::<f64>() / pairs as f64
+        };
+        assert!((fourth(1) - 1.0).abs() < 1e-12);
+        assert!(fourth(16) > 2.0 && fourth(1000) > 2.9 && fourth(1000) < 3.0);
+    }
 }

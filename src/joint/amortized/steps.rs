@@ -301,7 +301,7 @@ impl Part {
         look: &Look<'_>,
         (bar, gradient): (&mut Locals, &mut [f64]),
     ) -> Vec<f64> {
-        let (g, n, len) = (globals.len(), self.elements.len(), at.mean.len());
+        let (g, len) = (globals.len(), at.mean.len());
         let mut values = vec![0.0; self.outer.tape.terms().len()];
         if values.is_empty() {
             return values;
@@ -310,7 +310,6 @@ impl Part {
         let share = 1.0 / look.draws.draws() as f64;
         let mut z = input(globals, len);
         let mut slope = vec![0.0; g + len];
-        debug_assert_eq!(noise.len(), look.draws.draws() / 2 * model.width * n);
         for pair in noise.chunks_exact(len.max(1)) {
             for side in [1.0, -1.0] {
                 draw(at, pair, side, &mut z[g..]);
