@@ -17,7 +17,6 @@ use hvi::guide;
 use hvi::guide::GuideSpec;
 use hvi::joint;
 use hvi::joint::Joint;
-use hvi::joint::LogDensity;
 use hvi::model;
 use hvi::num::rng;
 use hvi::num::rng::Rng;

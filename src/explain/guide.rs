@@ -135,7 +135,7 @@ impl<'a> Factors<'a> {
                 prose = prose.and(words);
             }
             if let (true, Some(rule)) = (self.by_steps(block), self.terms.typed().amortized()) {
-                prose = prose.and(&format!(
+                prose = prose.and(format!(
                     "independent Gaussians, one for each coordinate, that {} gradient steps of rate {} make of the prior; the globals are fitted through the steps",
                     rule.steps, rule.rate
                 ));

@@ -82,6 +82,9 @@ pub(super) struct Slots<T> {
     pub summed: Vec<T>,
 }
 
+/// Parts of a block that read one place each: the place, and the lanes.
+type Runs = SmallVec<[(usize, Range<usize>); 8]>;
+
 /// No element.
 pub(super) const NO_ELEMENT: u32 = u32::MAX;
 
@@ -500,7 +503,7 @@ impl<'a, T: Scalar> Sweep<'a, T> {
     }
 
     /// The runs of the block in which a source of another plate is the same: its element, and the lanes.
-    fn runs(&self, source: &Source) -> Option<SmallVec<[(usize, Range<usize>); 8]>> {
+    fn runs(&self, source: &Source) -> Option<Runs> {
         match &source.reach {
             Reach::Index {
                 index,

@@ -202,16 +202,12 @@ impl<'a> Checker<'a> {
                 }
                 continue;
             };
-            let number = match arg.value.kind {
-                ast::ExprKind::Number(x) => Some(x),
-                _ => None,
-            };
             match name.text.as_str() {
                 "steps" => match whole(&arg.value) {
                     Some(steps) => settings.steps = Some(steps as usize),
                     None => return self.fail(wrong(span, "`steps` is a whole number from 0 on")),
                 },
-                "rate" => match number.filter(|x| *x > 0.0 && x.is_finite()) {
+                "rate" => match number(&arg.value).filter(|x| *x > 0.0 && x.is_finite()) {
                     Some(rate) => settings.rate = Some(rate),
                     None => return self.fail(wrong(span, "`rate` is a number above 0")),
                 },
@@ -272,11 +268,18 @@ impl<'a> Checker<'a> {
     }
 }
 
+/// A literal number.
+fn number(value: &ast::Expr) -> Option<f64> {
+    if let ast::ExprKind::Number(x) = value.kind {
+        Some(x)
+    } else {
+        None
+    }
+}
+
 /// A literal whole number.
 fn whole(value: &ast::Expr) -> Option<u32> {
-    let ast::ExprKind::Number(x) = value.kind else {
-        return None;
-    };
+    let x = number(value)?;
     (x.fract() == 0.0 && (0.0..=1e9).contains(&x)).then_some(x as u32)
 }
 
