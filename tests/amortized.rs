@@ -325,3 +325,45 @@ guide { task: amortized(sgd, steps = 2, rate = 0.1) }
         assert!(problem.message.contains(why), "{}", problem.message);
     }
 }
+
+#[test]
+fn mini_batches_lead_to_the_posterior() {
+    // One global, everything Normal: its posterior is known.
+    let (tau, sigma) = (0.9_f64, 0.8_f64);
+    let text = "mu ~ Normal(0, 2)
+plate task {
+  w ~ Normal(mu, 0.9)
+  plate row = rows {
+    data y: real
+    y ~ Normal(w, 0.8)
+  }
+}
+guide { default mean_field; task: amortized(sgd, steps = 20, rate = 0.25) }
+";
+    let joint = amortized(text, &data_csv());
+    let guide = guide::derive(&joint, &GuideSpec::default()).expect("a guide");
+    let elbo = elbo::compose(&joint, &guide);
+    let mut go_on = |_: &fit::Progress| true;
+    let mut settings = Settings {
+        max_iterations: 2000,
+        batch: Some(2),
+        progress: &mut go_on,
+    };
+    let fit = fit::run(&elbo, &mut settings, &mut rng::stream(1));
+    let q = guide.gaussian(&fit.params);
+    let (mut precision, mut sum) = (0.25, 0.0);
+    for rows in data() {
+        let n = rows.len() as f64;
+        let weight = 1.0 / (tau * tau + sigma * sigma / n);
+        precision += weight;
+        sum += weight * rows.iter().sum::<f64>() / n;
+    }
+    let (mean, sd) = (sum / precision, 1.0 / precision.sqrt());
+    assert!(
+        (q.mean[0] - mean).abs() < 0.3 * sd,
+        "{} is not {mean}",
+        q.mean[0]
+    );
+    let ratio = guide.sd(&q, 0) / sd;
+    assert!((0.8..1.25).contains(&ratio), "{ratio}");
+}
