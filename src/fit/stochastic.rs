@@ -14,6 +14,7 @@ use crate::guide::Gaussian;
 use crate::guide::Guide;
 use crate::guide::noise::Noise;
 use crate::joint::Evaluator;
+use std::collections::VecDeque;
 
 /// How long steps are, and how many looks they are made of.
 #[derive(Clone, Copy, Debug)]
@@ -22,6 +23,8 @@ struct Pace {
     pairs: usize,
     /// Steps in a window; its iterates are averaged.
     window: usize,
+    /// How many windows earlier the one is that a window has to be better than: slow progress adds up over them.
+    patience: usize,
     /// The first learning rate, in the sds of the start per step, and the last.
     rates: (f64, f64),
 }
@@ -30,6 +33,7 @@ struct Pace {
 const ALL: Pace = Pace {
     pairs: 4,
     window: 50,
+    patience: 1,
     rates: (0.05, 0.004),
 };
 
@@ -37,6 +41,7 @@ const ALL: Pace = Pace {
 const BATCHES: Pace = Pace {
     pairs: 1,
     window: 400,
+    patience: 5,
     rates: (0.02, 0.001),
 };
 
@@ -89,7 +94,7 @@ fn climb(
     let mut adam = Adam::new(view.len());
     let mut x = vec![0.0; view.len()];
     let mut rate = pace.rates.0;
-    let mut last: Option<Window> = None;
+    let mut before: VecDeque<Window> = VecDeque::new();
     let mut step = 0_u32;
     loop {
         let mut window = Window::new(view.len());
@@ -112,7 +117,7 @@ fn climb(
                 // Half the way back to the last average, and smaller steps.
                 rate *= 0.5;
                 adam = Adam::new(view.len());
-                let Some(last) = last.as_ref().filter(|_| rate > 1e-3 * pace.rates.1) else {
+                let Some(last) = before.back().filter(|_| rate > 1e-3 * pace.rates.1) else {
                     return (view.gaussian(&x), Ending::NotFinite(estimate.z.clone()));
                 };
                 for (x, mean) in x.iter_mut().zip(&last.mean) {
@@ -130,25 +135,40 @@ fn climb(
             }
         }
         // A plateau: the average value no longer rises by more than its noise.
-        let flat = (last.as_ref()).is_some_and(|last| {
-            let error = (window.variance() + last.variance()).sqrt() / (pace.window as f64).sqrt();
-            window.value - last.value < 2.0 * error
+        let full = before.len() == pace.patience;
+        let flat = before.front().filter(|_| full).is_some_and(|earlier| {
+            let variance = window.variance() + earlier.variance();
+            let error = variance.sqrt() / (pace.window as f64).sqrt();
+            window.value - earlier.value < 2.0 * error
         });
         if flat && rate <= pace.rates.1 {
-            let last = last.unwrap_or_else(|| Window::new(view.len()));
-            let mean: Vec<f64> = (window.mean.iter().zip(&last.mean))
-                .map(|(a, b)| 0.5 * (a + b))
-                .collect();
-            return (view.gaussian(&mean), Ending::Converged);
+            before.push_back(window);
+            return (view.gaussian(&average(&before)), Ending::Converged);
         }
         if flat {
             rate *= SLOWER;
             x.clone_from(&window.mean);
-            last = None;
+            before.clear();
         } else {
-            last = Some(window);
+            if full {
+                before.pop_front();
+            }
+            before.push_back(window);
         }
     }
+}
+
+/// The mean over the iterates of the last windows, two at most.
+fn average(windows: &VecDeque<Window>) -> Vec<f64> {
+    let last: Vec<&Window> = windows.iter().rev().take(2).collect();
+    let share = 1.0 / last.len() as f64;
+    let mut mean = vec![0.0; last.first().map_or(0, |w| w.mean.len())];
+    for window in last {
+        for (mean, x) in mean.iter_mut().zip(&window.mean) {
+            *mean += share * x;
+        }
+    }
+    mean
 }
 
 /// The estimator with its memory.
