@@ -459,7 +459,9 @@ fn a_rate_is_read_by_its_log() {
         );
         match &joint.terms()[1].form {
             TermForm::Gaussian(term) => term.predictor.clone(),
-            TermForm::General | TermForm::Univariate => panic!("a closed form of {statement}"),
+            TermForm::General | TermForm::Steps | TermForm::Univariate => {
+                panic!("a closed form of {statement}")
+            }
         }
     };
     let (rate, log) = (

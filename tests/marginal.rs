@@ -317,6 +317,7 @@ fn a_skewed_scale_is_summarised_as_on_a_grid() {
     let elbo = elbo::compose(&joint, &guide);
     let mut settings = Settings {
         max_iterations: 1000,
+        batch: None,
         progress: &mut |_| true,
     };
     let mut rng = rng::stream(1);

@@ -300,6 +300,7 @@ fn a_fit_is_the_same() {
             let mut go_on = |_: &fit::Progress| true;
             let mut settings = Settings {
                 max_iterations: 2000,
+                batch: None,
                 progress: &mut go_on,
             };
             let fit = fit::run(&elbo, &mut settings, &mut rng::stream(1));

@@ -88,6 +88,7 @@ fn fitted(text: &str, csv: &str, seed: u64) -> Fitted {
     let elbo = elbo::compose(&joint, &guide);
     let mut settings = Settings {
         max_iterations: 20_000,
+        batch: None,
         progress: &mut |_| true,
     };
     let mut rng = rng::stream(seed);

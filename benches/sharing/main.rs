@@ -122,6 +122,7 @@ impl Fitted {
         let elbo = elbo::compose(&joint, &guide);
         let mut settings = fit::Settings {
             max_iterations: 20_000,
+            batch: None,
             progress: &mut |_| true,
         };
         let mut rng = rng::stream(1);

@@ -76,6 +76,7 @@ pub fn assess<D: LogDensity>(elbo: &Elbo<'_, D>, fit: &Fit, rng: &mut Rng) -> Di
         return marginal::assess(elbo, integrated, fit, rng);
     }
     let count = (DRAWS.1 / guide.dim().max(1)).clamp(FEWEST, DRAWS.0);
+    let count = count.min(elbo.joint.most_looks());
     let q = guide.gaussian(&fit.params);
     let noise = if guide.pattern().is_empty() {
         Noise::none(guide.dim())
@@ -98,7 +99,13 @@ pub fn assess<D: LogDensity>(elbo: &Elbo<'_, D>, fit: &Fit, rng: &mut Rng) -> Di
     }
     let smoothed = psis::smooth(&ratios);
     let evidence = Evidence::new(guide.pattern(), fit, &ratios, &smoothed);
-    let (trust, reason, text) = doubted(elbo.joint, fit, &q.mean, evidence.verdict());
+    let (mut trust, reason, mut text) = doubted(elbo.joint, fit, &q.mean, evidence.verdict());
+    if let Some(unchecked) = elbo.joint.unchecked() {
+        text = format!("{text}; {unchecked}");
+        if trust == Trust::Yes {
+            trust = Trust::Caution;
+        }
+    }
     let log_weights = if evidence.mends() {
         smoothed.log_weights
     } else {

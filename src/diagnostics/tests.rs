@@ -142,6 +142,7 @@ fn assessed(toy: &Toy, family: GuideFamily, iterations: usize) -> (Fit, Diagnost
     let elbo = compose(toy, &guide);
     let mut settings = Settings {
         max_iterations: iterations,
+        batch: None,
         progress: &mut |_| true,
     };
     let mut rng = stream(1);

@@ -42,7 +42,7 @@ impl<'a> Expectation<'a> {
             .filter(|(_, (_, t))| t.how == How::ClosedForm)
             .filter_map(|(i, (term, _))| match &term.form {
                 TermForm::Gaussian(form) => Some((i, ClosedForm::new(form, dim))),
-                TermForm::General | TermForm::Univariate => None,
+                TermForm::General | TermForm::Steps | TermForm::Univariate => None,
             })
             .collect();
         Expectation {
@@ -50,7 +50,13 @@ impl<'a> Expectation<'a> {
             closed,
             quadrature: of(&[How::Quadrature])
                 .map(|(places, evaluator)| (places, Quadrature::new(evaluator, dim))),
-            drawn: of(&[How::Draws, How::Integral, How::Nodes, How::Point]),
+            drawn: of(&[
+                How::Draws,
+                How::Integral,
+                How::Nodes,
+                How::Steps,
+                How::Point,
+            ]),
             terms: vec![0.0; elbo.terms.len()],
             draws: Vec::new(),
             bad: Vec::new(),

@@ -84,6 +84,8 @@ pub enum How {
     Nodes,
     /// As a mean over draws of the guide.
     Draws,
+    /// As a mean over draws of the locals that gradient steps lead to, and of the globals.
+    Steps,
     /// At a point (no expectation).
     Point,
 }
@@ -113,14 +115,17 @@ pub fn compose<'a, D: LogDensity>(joint: &'a D, guide: &'a Guide) -> Elbo<'a, D>
                     (ElboKind::GlobalKl, Some(s))
                 }
                 TermKind::Prior(s) => (ElboKind::LocalKl, Some(s)),
+                TermKind::Divergence => (ElboKind::LocalKl, None),
                 TermKind::Factor => (ElboKind::Factor, None),
             };
             let how = match &term.form {
                 TermForm::General => How::Draws,
+                TermForm::Steps => How::Steps,
                 TermForm::Univariate => How::Quadrature,
                 TermForm::Gaussian(_) => How::ClosedForm,
             };
             let how = match guide.integrated() {
+                _ if how == How::Steps => how,
                 _ if guide.pattern().is_empty() => How::Point,
                 Some(integrated) => match (integrated.forest.terms[k], integrated.integral) {
                     (None, _) => How::Draws,
@@ -148,7 +153,7 @@ pub fn compose<'a, D: LogDensity>(joint: &'a D, guide: &'a Guide) -> Elbo<'a, D>
 impl<'a, D: LogDensity + ?Sized> Elbo<'a, D> {
     /// Whether no term is taken over draws.
     pub fn is_exact(&self) -> bool {
-        let drawn = [How::Draws, How::Integral, How::Nodes];
+        let drawn = [How::Draws, How::Integral, How::Nodes, How::Steps];
         self.terms.iter().all(|t| !drawn.contains(&t.how))
     }
 

@@ -101,7 +101,7 @@ impl Toy {
     ) {
         let plate = match kind {
             TermKind::Prior(s) => self.sites[s].plate,
-            TermKind::Observed | TermKind::Factor => PlateId(1),
+            TermKind::Observed | TermKind::Divergence | TermKind::Factor => PlateId(1),
         };
         self.terms.push(Term {
             name: format!("term {}", self.terms.len()),

@@ -41,6 +41,9 @@ impl<'a> Factors<'a> {
 
     /// The plates whose blocks a block's factors are conditional on.
     pub(super) fn given(&self, block: &Block) -> Vec<PlateId> {
+        if self.by_steps(block) {
+            return vec![PlateId::TOP];
+        }
         let sites = self.joint.sites();
         let mut plates: Vec<PlateId> = block
             .latents
@@ -52,6 +55,13 @@ impl<'a> Factors<'a> {
         plates.sort();
         plates.dedup();
         plates
+    }
+
+    /// Whether gradient steps find the variables of a block.
+    fn by_steps(&self, block: &Block) -> bool {
+        self.joint
+            .amortized()
+            .is_some_and(|(plate, _)| plate == block.plate)
     }
 
     /// `q(alpha[c] | θ)`.
@@ -66,12 +76,14 @@ impl<'a> Factors<'a> {
         let plate = self.terms.typed().latents()[latent.index()].plate;
         let scope = self.terms.notation.scope(plate);
         let sites = self.joint.sites();
-        let given: Vec<Formula> = self.of(latent).map_or(Vec::new(), |f| {
-            f.given
-                .iter()
-                .map(|k| self.terms.latent(sites[*k].latent, &scope))
-                .collect()
-        });
+        let given: Vec<usize> = match self.of(latent) {
+            Some(factor) => factor.given.clone(),
+            // What gradient steps find depends on all globals.
+            None => (0..sites.len()).collect(),
+        };
+        let given: Vec<Formula> = (given.iter())
+            .map(|k| self.terms.latent(sites[*k].latent, &scope))
+            .collect();
         density("q", &self.terms.latent(latent, &scope), &given)
     }
 
@@ -122,7 +134,12 @@ impl<'a> Factors<'a> {
                 }
                 prose = prose.and(words);
             }
-            if !self.given(block).is_empty() && self.guide.integrated().is_none() {
+            if let (true, Some(rule)) = (self.by_steps(block), self.terms.typed().amortized()) {
+                prose = prose.and(format!(
+                    "independent Gaussians, one for each coordinate, that {} gradient steps of rate {} make of the prior; the globals are fitted through the steps",
+                    rule.steps, rule.rate
+                ));
+            } else if !self.given(block).is_empty() && self.guide.integrated().is_none() {
                 prose = prose.and(", its mean affine in what it is conditional on");
             }
             if block.latents.len() > 1 {

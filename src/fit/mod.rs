@@ -1,11 +1,13 @@
 //! Fitting: maximising the ELBO over the guide's parameters.
 
+mod batches;
 mod fixed;
 mod laplace;
 mod lbfgs;
 mod marginal;
 mod mode;
 mod natural;
+mod prior;
 mod restarts;
 mod start;
 mod stochastic;
@@ -23,6 +25,7 @@ use crate::joint::LogDensity;
 use crate::num::rng::Rng;
 use crate::shape::PlateId;
 use crate::typed::GuideFamily;
+use batches::Batches;
 use natural::Dense;
 use rand::RngExt;
 pub use restarts::OtherMode;
@@ -34,6 +37,9 @@ type AnyElbo<'a> = Elbo<'a, dyn LogDensity + 'a>;
 pub struct Settings<'a> {
     /// The largest number of iterations before the outcome is [`Outcome::Spent`].
     pub max_iterations: usize,
+    /// Elements of the outermost plate in a step, for a density whose locals are found by gradient steps; by default all where there are
+    /// few local coordinates.
+    pub batch: Option<usize>,
     /// Called after each iteration, for a progress bar; returns whether to go on.
     pub progress: &'a mut dyn FnMut(&Progress) -> bool,
 }
@@ -124,11 +130,12 @@ pub fn run<D: LogDensity>(elbo: &Elbo<'_, D>, settings: &mut Settings<'_>, rng: 
         }
     };
     let mut history = run.history;
-    let noise = if elbo.is_exact() {
+    let noise = if elbo.is_exact() || guide.pattern().is_empty() {
         Noise::none(guide.dim())
     } else {
-        let draws = REPORTED.1 / guide.dim().max(1);
-        Noise::paired(guide, draws.clamp(32, REPORTED.0) / 2, report)
+        let draws = (REPORTED.1 / guide.dim().max(1)).clamp(32, REPORTED.0);
+        let draws = draws.min(elbo.joint.most_looks());
+        Noise::paired(guide, draws / 2, report)
     };
     let (value, bad) = elbo.value_or_bad(&answer, &noise);
     let doubt = doubt.or_else(|| match ending {
@@ -165,6 +172,11 @@ fn is_laplace(guide: &Guide) -> bool {
 /// The optimum of the bound, by fixed noise or stochastic gradients.
 fn maximised(run: &mut Run<'_, '_>, seed: u32) -> (Gaussian, Ending) {
     let elbo = run.elbo;
+    let steps = elbo.joint.batches(run.settings.batch);
+    if let Some((count, size)) = steps {
+        let batches = Batches::new(count, size, u64::from(seed));
+        return stochastic::over_batches(run, batches, seed);
+    }
     match start::find(run, seed) {
         Err(z) => {
             let unmoved = Gaussian {

@@ -6,39 +6,110 @@
 
 use super::Ending;
 use super::Run;
+use super::batches::Batches;
+use super::prior;
 use super::start::Start;
 use super::whitened::Whitened;
 use crate::guide::Gaussian;
 use crate::guide::Guide;
 use crate::guide::noise::Noise;
 use crate::joint::Evaluator;
+use std::collections::VecDeque;
 
-/// Draws in a step: antithetic pairs.
-const PAIRS: usize = 4;
+/// How long steps are, and how many looks they are made of.
+#[derive(Clone, Copy, Debug)]
+struct Pace {
+    /// Antithetic pairs of draws in a step.
+    pairs: usize,
+    /// Steps in a window; its iterates are averaged.
+    window: usize,
+    /// How many windows earlier the one is that a window has to be better than: slow progress adds up over them.
+    patience: usize,
+    /// The first learning rate, in the sds of the start per step, and the last.
+    rates: (f64, f64),
+}
 
-/// Steps in a window; its iterates are averaged.
-const WINDOW: usize = 50;
+/// Where every step sees all data.
+const ALL: Pace = Pace {
+    pairs: 4,
+    window: 50,
+    patience: 1,
+    rates: (0.05, 0.004),
+};
 
-/// The first learning rate, in posterior sds per step, and the last.
-const RATES: (f64, f64) = (0.05, 0.004);
+/// Where a step sees a mini-batch, whose noise is that of the draws and of the elements.
+const BATCHES: Pace = Pace {
+    pairs: 1,
+    window: 400,
+    patience: 5,
+    rates: (0.02, 0.001),
+};
 
-/// Maximises from a start.
+/// Maximises from a start, over all data in each step.
 pub(super) fn maximise(run: &mut Run<'_, '_>, start: &Start, seed: u32) -> (Gaussian, Ending) {
-    let guide = run.elbo.guide;
     let mut base = start.gaussian(run.elbo);
     // Begin inside the posterior: too wide a draw of a curved density has enormous gradients.
     base.scale.iter_mut().for_each(|s| *s *= 0.3);
-    let view = Whitened::new(guide, base, start.metric.clone());
-    let mut estimate = Estimate::new(run, &view);
+    let view = Whitened::new(run.elbo.guide, base, start.metric.clone());
+    climb(run, &view, ALL, None, seed)
+}
+
+/// Maximises over mini-batches of so many elements in each step.
+pub(super) fn over_batches(
+    run: &mut Run<'_, '_>,
+    batches: Batches,
+    seed: u32,
+) -> (Gaussian, Ending) {
+    let guide = run.elbo.guide;
+    let begin = prior::draw(run.elbo, seed);
+    // A narrow q, which widens where the data let it.
+    let mut scale = guide.pattern().identity();
+    for r in guide.pattern().order() {
+        scale[guide.pattern().diagonal(r)] = NARROW * begin.sd[r];
+    }
+    let base = Gaussian {
+        mean: begin.mean,
+        scale,
+    };
+    let view = Whitened::scaled(guide, base, &begin.sd);
+    climb(run, &view, BATCHES, Some(batches), seed)
+}
+
+/// The sds of q where mini-batches begin, as a share of the prior's.
+const NARROW: f64 = 0.1;
+
+/// The share of the learning rate that is left after a plateau.
+const SLOWER: f64 = 0.4;
+
+/// Steps uphill until the value no longer rises.
+fn climb(
+    run: &mut Run<'_, '_>,
+    view: &Whitened<'_>,
+    pace: Pace,
+    mut batches: Option<Batches>,
+    seed: u32,
+) -> (Gaussian, Ending) {
+    let guide = run.elbo.guide;
+    let mut estimate = Estimate::new(run, view);
     let mut adam = Adam::new(view.len());
     let mut x = vec![0.0; view.len()];
-    let mut rate = RATES.0;
-    let mut last: Option<Window> = None;
+    let mut rate = pace.rates.0;
+    let mut before: VecDeque<Window> = VecDeque::new();
     let mut step = 0_u32;
     loop {
         let mut window = Window::new(view.len());
-        for _ in 0..WINDOW {
-            let noise = Noise::paired(guide, PAIRS, seed.wrapping_add(step));
+        for _ in 0..pace.window {
+            let number = seed.wrapping_add(step);
+            let noise = match guide.pattern().is_empty() {
+                true => Noise::none(guide.dim()),
+                false => Noise::paired(guide, pace.pairs, number),
+            };
+            if let Some(batches) = &mut batches {
+                let elements = batches.next_batch();
+                estimate
+                    .evaluator
+                    .batch(Some((elements, u64::from(number) + 1)));
+            }
             step += 1;
             let mut gradient = vec![0.0; view.len()];
             let value = estimate.evaluate(&x, &noise, &mut gradient);
@@ -46,7 +117,7 @@ pub(super) fn maximise(run: &mut Run<'_, '_>, start: &Start, seed: u32) -> (Gaus
                 // Half the way back to the last average, and smaller steps.
                 rate *= 0.5;
                 adam = Adam::new(view.len());
-                let Some(last) = last.as_ref().filter(|_| rate > 1e-3 * RATES.1) else {
+                let Some(last) = before.back().filter(|_| rate > 1e-3 * pace.rates.1) else {
                     return (view.gaussian(&x), Ending::NotFinite(estimate.z.clone()));
                 };
                 for (x, mean) in x.iter_mut().zip(&last.mean) {
@@ -64,25 +135,40 @@ pub(super) fn maximise(run: &mut Run<'_, '_>, start: &Start, seed: u32) -> (Gaus
             }
         }
         // A plateau: the average value no longer rises by more than its noise.
-        let flat = (last.as_ref()).is_some_and(|last| {
-            let error = (window.variance() + last.variance()).sqrt() / (WINDOW as f64).sqrt();
-            window.value - last.value < 2.0 * error
+        let full = before.len() == pace.patience;
+        let flat = before.front().filter(|_| full).is_some_and(|earlier| {
+            let variance = window.variance() + earlier.variance();
+            let error = variance.sqrt() / (pace.window as f64).sqrt();
+            window.value - earlier.value < 2.0 * error
         });
-        if flat && rate <= RATES.1 {
-            let last = last.unwrap_or_else(|| Window::new(view.len()));
-            let mean: Vec<f64> = (window.mean.iter().zip(&last.mean))
-                .map(|(a, b)| 0.5 * (a + b))
-                .collect();
-            return (view.gaussian(&mean), Ending::Converged);
+        if flat && rate <= pace.rates.1 {
+            before.push_back(window);
+            return (view.gaussian(&average(&before)), Ending::Converged);
         }
         if flat {
-            rate *= 0.4;
+            rate *= SLOWER;
             x.clone_from(&window.mean);
-            last = None;
+            before.clear();
         } else {
-            last = Some(window);
+            if full {
+                before.pop_front();
+            }
+            before.push_back(window);
         }
     }
+}
+
+/// The mean over the iterates of the last windows, two at most.
+fn average(windows: &VecDeque<Window>) -> Vec<f64> {
+    let last: Vec<&Window> = windows.iter().rev().take(2).collect();
+    let share = 1.0 / last.len() as f64;
+    let mut mean = vec![0.0; last.first().map_or(0, |w| w.mean.len())];
+    for window in last {
+        for (mean, x) in mean.iter_mut().zip(&window.mean) {
+            *mean += share * x;
+        }
+    }
+    mean
 }
 
 /// The estimator with its memory.

@@ -27,6 +27,7 @@ fn guide_of(toy: &Toy, family: GuideFamily) -> Guide {
 fn fit_with(toy: &Toy, guide: &Guide, iterations: usize) -> Fit {
     let mut settings = Settings {
         max_iterations: iterations,
+        batch: None,
         progress: &mut |_| true,
     };
     run(&compose(toy, guide), &mut settings, &mut stream(1))
@@ -438,6 +439,7 @@ fn a_fit_can_be_spent_or_interrupted() {
     };
     let mut settings = Settings {
         max_iterations: 500,
+        batch: None,
         progress: &mut progress,
     };
     let fit = run(&compose(&toy, &guide), &mut settings, &mut stream(1));
@@ -446,6 +448,7 @@ fn a_fit_can_be_spent_or_interrupted() {
     assert_eq!(seen.len(), 3);
     let mut settings = Settings {
         max_iterations: 500,
+        batch: None,
         progress: &mut |_| false,
     };
     let fit = run(&compose(&toy, &guide), &mut settings, &mut stream(1));
@@ -461,6 +464,7 @@ fn stochastic_steps_reach_the_evidence() {
     let elbo = compose(&toy, &guide).erased();
     let mut settings = Settings {
         max_iterations: 20_000,
+        batch: None,
         progress: &mut |_| true,
     };
     let mut run = Run {

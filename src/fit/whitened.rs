@@ -31,6 +31,20 @@ impl<'a> Whitened<'a> {
         }
     }
 
+    /// The view from `base` in which the mean is measured in these units, one for each coordinate.
+    pub fn scaled(guide: &'a Guide, base: Gaussian, units: &[f64]) -> Whitened<'a> {
+        let pattern = &guide.curvature;
+        let mut metric = pattern.identity();
+        for (r, unit) in units.iter().enumerate() {
+            metric[pattern.diagonal(r)] = *unit;
+        }
+        Whitened {
+            guide,
+            base,
+            metric: (pattern, metric),
+        }
+    }
+
     /// The number of parameters.
     pub fn len(&self) -> usize {
         self.guide.params()

@@ -314,7 +314,7 @@ impl Lowering<'_> {
     }
 
     /// The values among the arguments of a scalar distribution, as wide as the draws or of width 1.
-    fn args(
+    pub(super) fn args(
         &mut self,
         distribution: &DistributionUse,
         dims: &[usize],

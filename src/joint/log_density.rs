@@ -17,6 +17,9 @@ use crate::tape::Workspace;
 use crate::typed::GuideRule;
 use std::fmt::Debug;
 
+/// The most elements that a report may visit where each look takes gradient steps.
+const MOST_VISITS: usize = 200_000_000;
+
 /// A log density over unconstrained coordinates, as a sum of terms.
 pub trait LogDensity: Debug + Sync {
     /// The latent variables' places among the coordinates; they cover them, in this order.
@@ -58,6 +61,22 @@ pub trait LogDensity: Debug + Sync {
         self.dim()
     }
 
+    /// Where a step of a fit is to see a mini-batch of elements: how many elements there are, and how many of them it sees; `wanted` if that
+    /// is given.
+    fn batches(&self, _wanted: Option<usize>) -> Option<(usize, usize)> {
+        None
+    }
+
+    /// What importance weights over its coordinates say nothing of, in words.
+    fn unchecked(&self) -> Option<String> {
+        None
+    }
+
+    /// The most looks at all terms that a report may take.
+    fn most_looks(&self) -> usize {
+        usize::MAX
+    }
+
     /// The number of coordinates.
     fn dim(&self) -> usize {
         self.sites().iter().map(|s| s.width * s.len).sum()
@@ -76,6 +95,10 @@ pub trait Evaluator {
 
     /// The value of each kept term at the last point, in their order.
     fn terms(&self) -> &[f64];
+
+    /// From now on these elements of the outermost plate, and draws that this number gives, stand for all in [`Evaluator::gradient`]; `None`
+    /// for all elements. A density that has no such elements takes no notice.
+    fn batch(&mut self, _elements: Option<(&[u32], u64)>) {}
 
     /// Writes the Hessian at `z` times `v` over `product`. By default from central differences of the gradient.
     fn hessian_product(&mut self, z: &[f64], v: &[f64], product: &mut [f64]) {
@@ -102,7 +125,11 @@ impl LogDensity for Joint {
     }
 
     fn evaluator(&self, keep: &[bool]) -> Box<dyn Evaluator + '_> {
-        let held = TapeEvaluator::new(self.density.restrict(keep));
+        let tape = self.density.restrict(keep);
+        if let Some(amortized) = &self.amortized {
+            return amortized.evaluator(tape, keep);
+        }
+        let held = TapeEvaluator::new(tape);
         match &self.streamed {
             Some(streamed) => streamed.evaluator(held, keep),
             None => Box::new(held),
@@ -114,6 +141,9 @@ impl LogDensity for Joint {
     }
 
     fn visits(&self) -> usize {
+        if let Some(amortized) = &self.amortized {
+            return amortized.visits();
+        }
         let len = |t: &Term| {
             self.model
                 .plates()
@@ -123,11 +153,33 @@ impl LogDensity for Joint {
         self.terms.iter().map(len).sum::<usize>().max(self.dim())
     }
 
+    fn batches(&self, wanted: Option<usize>) -> Option<(usize, usize)> {
+        self.amortized.as_ref()?.batches(wanted)
+    }
+
+    fn unchecked(&self) -> Option<String> {
+        let (plate, _) = self.amortized()?;
+        let name = &self.model.typed().plates()[plate.index()].name;
+        Some(format!(
+            "nothing checks how near the gradient steps of `{name}` come to the posterior of its locals"
+        ))
+    }
+
+    fn most_looks(&self) -> usize {
+        match &self.amortized {
+            Some(amortized) => (MOST_VISITS / amortized.visits().max(1)).max(2),
+            None => usize::MAX,
+        }
+    }
+
     fn element(&self, plate: PlateId, element: usize) -> String {
         place(&self.model, plate, element)
     }
 
     fn forests(&self) -> Result<Vec<Forest>, String> {
+        if self.amortized.is_some() {
+            return Err("the locals are found by gradient steps".to_owned());
+        }
         if self.reads_rows() {
             return Err(
                 "rows are read in chunks for every gradient, too slowly to integrate".to_owned(),
@@ -143,6 +195,10 @@ impl LogDensity for Joint {
     fn blame(&self, z: &[f64]) -> Option<String> {
         if let Some(blame) = self.density.blame(z) {
             return Some(self.describe(&blame, &self.model));
+        }
+        if let Some(amortized) = &self.amortized {
+            let plate = self.amortized().map(|(plate, _)| plate)?;
+            return Some(amortized.blame(&self.model.typed().plates()[plate.index()].name));
         }
         let streamed = self.streamed.as_ref()?;
         if let Some(failure) = streamed.failure() {

@@ -116,6 +116,7 @@ fn lowered(model: Arc<Model>, passes: Passes, closed_forms: bool) -> Joint {
         statements: nodes,
         builder,
         streamed: None,
+        amortized: None,
     }
 }
 
@@ -192,7 +193,7 @@ impl Lowering<'_> {
     }
 
     /// Gives every latent variable its coordinates: plate by plate, outer plates first.
-    pub fn sites(&mut self) -> Vec<Site> {
+    pub(super) fn sites(&mut self) -> Vec<Site> {
         let typed = self.typed;
         let mut order: Vec<LatentId> = (0..typed.latents().len())
             .map(|i| LatentId(i as u32))
@@ -242,7 +243,7 @@ impl Lowering<'_> {
     }
 
     /// What is reported: latent variables and definitions in the order of their plates; and whether by default.
-    fn quantities(&mut self) -> Vec<(Quantity, NodeId, bool)> {
+    pub(super) fn quantities(&mut self) -> Vec<(Quantity, NodeId, bool)> {
         let typed = self.typed;
         let mut list = Vec::new();
         for (i, latent) in typed.latents().iter().enumerate() {

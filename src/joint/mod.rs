@@ -2,6 +2,7 @@
 
 mod affine;
 mod aggregate;
+mod amortized;
 mod density;
 mod expr;
 mod families;
@@ -25,6 +26,8 @@ pub use crate::tape::Pass;
 pub use crate::tape::Passes;
 use crate::tape::Tape;
 use crate::typed::LatentId;
+pub use amortized::Locals;
+pub use amortized::amortize;
 pub use families::Families;
 pub use families::Family;
 pub use families::Outcome;
@@ -56,6 +59,8 @@ pub struct Joint {
     pub(crate) builder: Builder,
     /// The rows that are read in chunks, where there are such.
     streamed: Option<Box<Streamed>>,
+    /// The locals that are found by gradient steps, where there are such.
+    amortized: Option<Box<amortized::Amortized>>,
 }
 
 impl Joint {
@@ -273,6 +278,8 @@ pub enum TermKind {
     Observed,
     /// The prior of the site of this place: with that site's entropy a KL divergence.
     Prior(usize),
+    /// Minus the divergence of locals that are found by gradient steps from their prior.
+    Divergence,
     /// A `factor`.
     Factor,
 }
@@ -282,6 +289,8 @@ pub enum TermKind {
 pub enum TermForm {
     /// None: its expectation is taken over draws.
     General,
+    /// The expectation over locals that are found by gradient steps is part of the term; that over globals is taken over draws.
+    Steps,
     /// The sum of functions of one unconstrained coordinate each, all of its own site: one-dimensional quadrature.
     Univariate,
     /// A sum over rows of a closed form in Gaussian affine predictors.

@@ -206,6 +206,7 @@ impl Task<'_> {
             let elbo = elbo::compose(&held, &guide);
             let mut settings = fit::Settings {
                 max_iterations: ITERATIONS,
+                batch: None,
                 progress: &mut |_| true,
             };
             let mut rng = rng::stream(u64::from(self.seed) + ((k as u64) << 32));

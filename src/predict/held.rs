@@ -50,6 +50,7 @@ impl<'a> Held<'a> {
             kind: match term.kind {
                 TermKind::Prior(site) => place(site).map_or(TermKind::Factor, TermKind::Prior),
                 TermKind::Observed => TermKind::Observed,
+                TermKind::Divergence => TermKind::Divergence,
                 TermKind::Factor => TermKind::Factor,
             },
             // Closed forms are written in the places of all coordinates.

@@ -23,7 +23,7 @@
 //! let joint = joint::lower(&Arc::new(model));
 //! let guide = guide::derive(&joint, &Default::default()).expect("a guide");
 //! let elbo = elbo::compose(&joint, &guide);
-//! let mut settings = fit::Settings { max_iterations: 1000, progress: &mut |_| true };
+//! let mut settings = fit::Settings { max_iterations: 1000, batch: None, progress: &mut |_| true };
 //! let mut rng = rng::stream(1);
 //! let fitted = fit::run(&elbo, &mut settings, &mut rng);
 //! let found = diagnostics::assess(&elbo, &fitted, &mut rng);

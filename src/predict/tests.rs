@@ -47,6 +47,7 @@ fn fitted_with(text: &str, csv: &str, family: Option<GuideFamily>) -> (Arc<Typed
     let elbo = elbo::compose(&joint, &guide);
     let mut settings = fit::Settings {
         max_iterations: 20_000,
+        batch: None,
         progress: &mut |_| true,
     };
     let mut rng = rng::stream(1);

@@ -399,6 +399,10 @@ codes! {
         "a guide block stands in a plate"
         "The guide is about the whole model; a rule for a plate names it."
         model("plate school {\n  theta ~ Normal(0, 1)\n  guide { theta: mean_field }\n}\n");
+    WrongAmortized "E0507" Error
+        "an amortised guide is not written as it should be"
+        "`NAME: amortized(sgd, steps = K, rate = r)` is a rule for a plate: the locals of each element are what K gradient steps make of the prior. `order = 1` leaves second derivatives out, `support = COLUMN` names a binary column of rows, and the steps see those where it is 1."
+        model("mu ~ Normal(0, 1)\nplate task {\n  w ~ Normal(mu, 1)\n  plate row = rows {\n    data y: real\n    y ~ Normal(w, 1)\n  }\n}\nguide {\n  task: amortized(sgd, steps = 5)\n}\n");
 
     // E06: data
     TableUnreadable "E0601" Error
@@ -538,10 +542,6 @@ codes! {
         "discrete latent variables are not available yet"
         "Discrete latent variables with finitely many values will be summed out exactly. `log_mix` and `log_sum_exp` do it by hand."
         model("plate row = rows {\n  data y: real\n  z ~ Bernoulli(0.5)\n  y ~ Normal(z, 1)\n}\n");
-    GuideNotAvailable "E0705" Error
-        "a guide family is not available yet"
-        "The family is part of the language and is not built yet."
-        model("mu ~ Normal(0, 1)\nguide {\n  default amortized(sgd, steps = 5, rate = 0.05)\n}\n");
     FormNotAvailable "E0706" Error
         "a form of expression is not available yet"
         "The expression is part of the language and is not built yet."
@@ -560,6 +560,10 @@ codes! {
         "the guide `laplace` is mixed with another"
         "`laplace` is a guide of the whole model: the Gaussian of the curvature at the mode of all variables together. Other families can be chosen for single variables or plates."
         model("mu, nu ~ Normal(0, 1)\nguide {\n  nu: laplace\n}\n");
+    NotAmortized "E0804" Error
+        "the locals of a plate cannot be found by gradient steps"
+        "An amortised guide is for one plate below the top level whose elements are independent given the globals, and whose latent variables are `Normal(mean, sd)`. All other latent variables are at the top level."
+        with_data("tau ~ HalfNormal(1)\nplate task {\n  w ~ StudentT(4, 0, tau)\n  plate row = rows {\n    data y: real\n    y ~ Normal(w, 1)\n  }\n}\nguide { task: amortized(sgd, steps = 5, rate = 0.1) }\n", "task,y\na,1\nb,0\na,0\n");
     RowsAtOnce "E0805" Error
         "all rows of a table are needed at once"
         "With `--stream` the main table is read in chunks of rows, and no more than a chunk of it is held. That is possible where a row says nothing of other rows: not for a variable with a value for each row, an aggregate over rows, or a plate or a key that lies in rows."

@@ -156,6 +156,7 @@ pub fn how_name(how: How) -> &'static str {
         How::Integral => "exact integral",
         How::Nodes => "adaptive quadrature",
         How::Draws => "draws",
+        How::Steps => "gradient steps",
         How::Point => "at a point",
     }
 }

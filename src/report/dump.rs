@@ -43,10 +43,12 @@ pub fn joint(joint: &Joint) -> String {
         let kind = match term.kind {
             TermKind::Observed => "observed",
             TermKind::Prior(_) => "prior",
+            TermKind::Divergence => "divergence",
             TermKind::Factor => "factor",
         };
         let form = match &term.form {
             TermForm::General => "general".to_owned(),
+            TermForm::Steps => "gradient steps".to_owned(),
             TermForm::Univariate => "univariate".to_owned(),
             TermForm::Gaussian(form) => format!("{:?} form, {} rows", form.form, form.rows),
         };

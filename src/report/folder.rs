@@ -10,6 +10,7 @@ use crate::joint::Joint;
 use crate::model::Labels;
 use crate::shape::PlateId;
 use crate::typed::ColumnId;
+use crate::typed::Order;
 use crate::typed::Scaling;
 use serde_json::Value;
 use serde_json::json;
@@ -218,7 +219,22 @@ fn guide_json(joint: &Joint, guide: &Guide, fit: &Fit) -> Value {
     let rows: Vec<Value> = (0..guide.dim())
         .map(|r| json!([pattern.columns(r), &q.scale[pattern.row(r)]]))
         .collect();
-    json!({ "version": VERSION, "factors": factors, "mean": q.mean, "scale": rows })
+    let mut stored =
+        json!({ "version": VERSION, "factors": factors, "mean": q.mean, "scale": rows });
+    let typed = joint.model().typed();
+    if let Some(rule) = typed.amortized() {
+        stored["amortized"] = json!({
+            "plate": typed.plates()[rule.plate.index()].name,
+            "steps": rule.steps,
+            "rate": rule.rate,
+            "order": match rule.order {
+                Order::First => 1,
+                Order::Second => 2,
+            },
+            "support": rule.support.map(|id| typed.columns()[id.index()].name.clone()),
+        });
+    }
+    stored
 }
 
 /// The labels of plates and levels, and what `center` and `standardize` learned.

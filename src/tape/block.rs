@@ -85,6 +85,9 @@ pub(super) struct Slots<T> {
     pub running: Running<T>,
 }
 
+/// Parts of a block that read one place each: the place, and the lanes.
+type Runs = SmallVec<[(usize, Range<usize>); 8]>;
+
 /// No element.
 pub(super) const NO_ELEMENT: u32 = u32::MAX;
 
@@ -481,6 +484,10 @@ impl<'a, T: Scalar> Sweep<'a, T> {
     /// Writes a source's values lane by lane.
     fn fetch(&self, source: &Source, out: &mut [T]) {
         let Block { first, n } = self.block;
+        if let (Some(runs), Some(values)) = (self.runs(source), self.read(source, 0)) {
+            let len = source.len;
+            return lanes::spread(values, len, &runs, n, out);
+        }
         for (k, lanes) in out.chunks_exact_mut(n).enumerate() {
             match (&source.reach, self.read(source, k)) {
                 (Reach::Own, Some(values)) => lanes.copy_from_slice(&values[first..first + n]),
@@ -490,19 +497,23 @@ impl<'a, T: Scalar> Sweep<'a, T> {
                     }
                 }
                 (Reach::Top, _) => lanes.fill(self.value(source, k, 0)),
-                (Reach::Index { index, runs }, _) => match runs {
-                    Some(runs) => {
-                        for (place, range) in self.block.runs(index, runs) {
-                            lanes::fill(&mut lanes[range], self.value(source, k, place));
-                        }
+                (Reach::Index { index, .. }, _) => {
+                    for (lane, place) in lanes.iter_mut().zip(&index[first..]) {
+                        *lane = self.value(source, k, *place as usize);
                     }
-                    None => {
-                        for (lane, place) in lanes.iter_mut().zip(&index[first..]) {
-                            *lane = self.value(source, k, *place as usize);
-                        }
-                    }
-                },
+                }
             }
+        }
+    }
+
+    /// The runs of the block in which a source of another plate is the same: its element, and the lanes.
+    fn runs(&self, source: &Source) -> Option<Runs> {
+        match &source.reach {
+            Reach::Index {
+                index,
+                runs: Some(runs),
+            } => Some(self.block.runs(index, runs).collect()),
+            Reach::Index { runs: None, .. } | Reach::Own | Reach::Top => None,
         }
     }
 
@@ -511,6 +522,12 @@ impl<'a, T: Scalar> Sweep<'a, T> {
         let Block { first, n } = self.block;
         let view = self.chunk.bars[source];
         let add = |at: usize, value: T| gathered[at].set(gathered[at].get() + value);
+        if let Some(mut runs) = self.runs(&self.stage.sources[source]) {
+            for (place, _) in &mut runs {
+                *place = view.at(0, *place);
+            }
+            return lanes::gather(y_bar, n, &runs, gathered, view.len);
+        }
         for (k, lanes) in y_bar.chunks_exact(n).enumerate() {
             match &self.stage.sources[source].reach {
                 Reach::Own => {
@@ -519,15 +536,7 @@ impl<'a, T: Scalar> Sweep<'a, T> {
                     }
                 }
                 Reach::Top => add(view.at(k, 0), lanes::total_of_cells(lanes)),
-                Reach::Index {
-                    index,
-                    runs: Some(runs),
-                } => {
-                    for (place, range) in self.block.runs(index, runs) {
-                        add(view.at(k, place), lanes::total_of_cells(&lanes[range]));
-                    }
-                }
-                Reach::Index { index, runs: None } => {
+                Reach::Index { index, .. } => {
                     for (bar, place) in lanes.iter().zip(&index[first..]) {
                         add(view.at(k, *place as usize), bar.get());
                     }

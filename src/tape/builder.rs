@@ -131,6 +131,16 @@ impl Builder {
             .chain((plate != PlateId::TOP).then_some(plate))
     }
 
+    /// The number of plates, the top level among them.
+    pub fn plates(&self) -> usize {
+        self.plates.len()
+    }
+
+    /// Its nodes, every argument before the node that takes it.
+    pub(super) fn nodes(&self) -> &[Node] {
+        &self.nodes
+    }
+
     /// The number of elements of a plate.
     pub fn len_of(&self, plate: PlateId) -> usize {
         self.plates[plate.index()].len

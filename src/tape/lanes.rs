@@ -6,6 +6,7 @@ use crate::num::Real;
 use crate::num::elementary::Fma;
 use crate::num::simd::Task;
 use std::cell::Cell;
+use std::ops::Range;
 
 /// Lanes that are added up side by side, so that the order is the same on every instruction set.
 const SIDE_BY_SIDE: usize = 16;
@@ -101,22 +102,86 @@ pub(super) fn total_of_cells<T: Scalar>(values: &[Cell<T>]) -> T {
     T::run(TotalOfCells(values))
 }
 
-struct Fill<'a, T>(&'a mut [T], T);
+struct Spread<'a, T> {
+    values: &'a [T],
+    step: usize,
+    runs: &'a [(usize, Range<usize>)],
+    n: usize,
+    out: &'a mut [T],
+}
 
-impl<T: Real> Task for Fill<'_, T> {
+impl<T: Real> Task for Spread<'_, T> {
     type Output = ();
 
     #[inline(always)]
     fn run<F: Fma>(self) {
-        for lane in self.0 {
-            *lane = self.1;
+        for (k, lanes) in self.out.chunks_exact_mut(self.n).enumerate() {
+            for (place, range) in self.runs {
+                let value = self.values[k * self.step + place];
+                for lane in &mut lanes[range.clone()] {
+                    *lane = value;
+                }
+            }
         }
     }
 }
 
-/// Writes the same value to all lanes.
-pub(super) fn fill<T: Scalar>(lanes: &mut [T], value: T) {
-    T::run(Fill(lanes, value));
+/// Writes each of some components, `step` apart, to runs of lanes that read the same place.
+pub(super) fn spread<T: Scalar>(
+    values: &[T],
+    step: usize,
+    runs: &[(usize, Range<usize>)],
+    n: usize,
+    out: &mut [T],
+) {
+    T::run(Spread {
+        values,
+        step,
+        runs,
+        n,
+        out,
+    });
+}
+
+struct Gather<'a, T> {
+    lanes: &'a [Cell<T>],
+    n: usize,
+    runs: &'a [(usize, Range<usize>)],
+    to: &'a [Cell<T>],
+    step: usize,
+}
+
+impl<T: Real> Task for Gather<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<F: Fma>(self) {
+        for (k, lanes) in self.lanes.chunks_exact(self.n).enumerate() {
+            for (place, range) in self.runs {
+                let mut sum = Sum::default();
+                sum.add_cells(&lanes[range.clone()]);
+                let to = &self.to[k * self.step + place];
+                to.set(to.get() + sum.total());
+            }
+        }
+    }
+}
+
+/// Adds the sums of runs of lanes to the places that they belong to, those of each component `step` after those of the one before.
+pub(super) fn gather<T: Scalar>(
+    lanes: &[Cell<T>],
+    n: usize,
+    runs: &[(usize, Range<usize>)],
+    to: &[Cell<T>],
+    step: usize,
+) {
+    T::run(Gather {
+        lanes,
+        n,
+        runs,
+        to,
+        step,
+    });
 }
 
 struct Bring<'a, T> {

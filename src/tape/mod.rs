@@ -17,6 +17,7 @@ mod cost;
 mod dump;
 pub mod elementwise;
 pub mod event;
+mod excerpt;
 mod glm;
 mod lanes;
 mod passes;
@@ -36,6 +37,8 @@ pub use cost::StageCost;
 use elementwise::Elementwise;
 use elementwise::Scalar;
 use event::EventOp;
+pub use excerpt::Divisible;
+pub use excerpt::Mask;
 pub use passes::Pass;
 pub use passes::Passes;
 use program::Program;
@@ -140,7 +143,7 @@ pub struct Tape {
 }
 
 /// Nodes, with those that are summed up and those that are read.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Listing {
     nodes: Vec<Node>,
     terms: Vec<NodeId>,

@@ -163,6 +163,7 @@ impl<'a> Checker<'a> {
                 statements: Vec::new(),
                 exprs: Vec::new(),
                 guide: Vec::new(),
+                amortized: None,
                 given: IndexMap::new(),
             },
             ranges: Vec::new(),

@@ -77,6 +77,7 @@ pub struct Typed {
     pub(crate) statements: Vec<Statement>,
     pub(crate) exprs: Vec<Expr>,
     pub(crate) guide: Vec<GuideRule>,
+    pub(crate) amortized: Option<Amortized>,
     pub(crate) given: IndexMap<ColumnId, Vec<f64>>,
 }
 
@@ -116,7 +117,12 @@ impl Typed {
         &self.statements
     }
 
-    /// The rules of the `guide` block.
+    /// The plate whose locals are found by gradient steps, where the `guide` block asks for one.
+    pub fn amortized(&self) -> Option<&Amortized> {
+        self.amortized.as_ref()
+    }
+
+    /// The rules of the `guide` block, but for [`Typed::amortized`].
     pub fn guide(&self) -> &[GuideRule] {
         &self.guide
     }
@@ -521,6 +527,32 @@ pub struct GuideRule {
     pub family: GuideFamily,
     /// The rule in the text.
     pub span: Span,
+}
+
+/// `NAME: amortized(sgd, steps = K, rate = r, …)`: the locals of each element of a plate are found by so many gradient steps.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Amortized {
+    /// The plate.
+    pub plate: PlateId,
+    /// Gradient steps.
+    pub steps: usize,
+    /// The length of a step, as a share of the prior's variance.
+    pub rate: f64,
+    /// Whether the gradient of the globals goes through the steps, or takes their slopes as given.
+    pub order: Order,
+    /// A binary column: the steps see the rows where it is 1.
+    pub support: Option<ColumnId>,
+    /// The rule in the text.
+    pub span: Span,
+}
+
+/// What the gradient of the globals knows of gradient steps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Order {
+    /// The slopes that the steps follow are taken as given.
+    First,
+    /// Everything.
+    Second,
 }
 
 /// What a guide rule is about.

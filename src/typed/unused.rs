@@ -148,6 +148,10 @@ impl<'a> Checker<'a> {
                 }
             }
         }
+        for (_, guide) in &self.names.guides {
+            let args = guide.rules.iter().flat_map(|rule| &rule.family.args);
+            mark_all(args.flat_map(|arg| mentions(&arg.value)).collect(), None);
+        }
         for (_, data) in &self.names.data {
             mark_all(vec![mention(&data.kind)], None);
             let dims = data.shape.iter().chain(&data.kind_args);

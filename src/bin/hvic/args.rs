@@ -143,6 +143,9 @@ pub struct Fit {
     /// What is reported.
     #[command(flatten)]
     pub reporting: Reporting,
+    /// Elements of an amortised plate that a step of the fit sees, such as `task=32`
+    #[arg(long, value_name = "PLATE=N", value_parser = batch)]
+    pub batch: Option<(String, NonZeroUsize)>,
     /// Hold the fit against another method, side by side
     #[arg(long, value_name = "METHOD")]
     pub against: Option<Method>,
@@ -399,6 +402,15 @@ fn family(text: &str) -> Result<GuideFamily, String> {
             None => format!("there are {} and low_rank(K)", names.join(", ")),
         }
     })
+}
+
+/// A plate and a number of its elements.
+fn batch(text: &str) -> Result<(String, NonZeroUsize), String> {
+    let (name, count) = text.split_once('=').ok_or("write for instance `task=32`")?;
+    let count = count.trim().parse();
+    let count =
+        count.map_err(|_| "the number of elements is a whole number from 1 on".to_owned())?;
+    Ok((name.trim().to_owned(), count))
 }
 
 /// A share between 0 and 1.

@@ -37,14 +37,19 @@ fn text(args: &Args, terminal: &Terminal) -> Result<String, Failure> {
         Stage::Joint => dump::joint(&joint()?),
         Stage::Tape => dump::tape(&joint()?),
         Stage::Guide => {
-            let joint = joint()?;
+            let joint = amortized(joint()?)?;
             dump::guide(&joint, &guide(args, &joint)?)
         }
         Stage::Elbo => {
-            let joint = joint()?;
+            let joint = amortized(joint()?)?;
             dump::elbo(&joint, &elbo::compose(&joint, &guide(args, &joint)?))
         }
     })
+}
+
+fn amortized(joint: Joint) -> Result<Joint, Failure> {
+    let source = joint.model().typed().source().clone();
+    joint::amortize(joint).map_err(|p| Failure::problems(p, &source))
 }
 
 fn guide(args: &Args, joint: &Joint) -> Result<Guide, Failure> {

@@ -25,12 +25,12 @@ pub fn run(args: &Args, terminal: &Terminal) -> Result<Exit, Failure> {
         ));
     }
     let model = load::bound_or_sketched(&args.input, terminal)?;
-    let joint = joint::lower(&model);
+    let wrong = |p| Failure::problems(p, model.typed().source());
+    let joint = joint::amortize(joint::lower(&model)).map_err(wrong)?;
     let spec = GuideSpec {
         default: args.guide,
     };
-    let guide =
-        guide::derive(&joint, &spec).map_err(|p| Failure::problems(p, model.typed().source()))?;
+    let guide = guide::derive(&joint, &spec).map_err(wrong)?;
     let elbo = elbo::compose(&joint, &guide);
     let sizes = if args.input.data.is_some() {
         Sizes::Known

@@ -25,6 +25,7 @@ use hvi::fit::Settings;
 use hvi::guide;
 use hvi::guide::GuideSpec;
 use hvi::joint;
+use hvi::joint::Joint;
 use hvi::joint::LogDensity;
 use hvi::joint::Passes;
 use hvi::num::rng;
@@ -49,7 +50,9 @@ pub fn run(args: &Args, terminal: &Terminal) -> Result<Exit, Failure> {
     posterior::announce(&args.input, reporting, model.report(), terminal)?;
 
     let joint = model.lower(typed.source(), Passes::all(), joint::lower_owned)?;
+    let joint = joint::amortize(joint).map_err(|p| Failure::problems(p, typed.source()))?;
     posterior::known(reporting, &joint)?;
+    let batch = batch(args, &joint)?;
     let spec = GuideSpec {
         default: args.guide,
     };
@@ -67,6 +70,7 @@ pub fn run(args: &Args, terminal: &Terminal) -> Result<Exit, Failure> {
     };
     let mut settings = Settings {
         max_iterations: args.max_iterations,
+        batch,
         progress: &mut progress,
     };
     let fit = fit::run(&elbo, &mut settings, &mut rng);
@@ -112,6 +116,26 @@ pub fn run(args: &Args, terminal: &Terminal) -> Result<Exit, Failure> {
         Some(_) => sample::exit(&found, reporting.strict, terminal),
         None => exit(args, &fit, &found, terminal),
     })
+}
+
+/// How many elements a step sees, if that is said.
+fn batch(args: &Args, joint: &Joint) -> Result<Option<usize>, Failure> {
+    let Some((name, size)) = &args.batch else {
+        return Ok(None);
+    };
+    let plates = joint.model().typed().plates();
+    let amortized = joint
+        .amortized()
+        .map(|(plate, _)| &plates[plate.index()].name);
+    if amortized != Some(name) {
+        let hint = match amortized {
+            Some(plate) => format!("the amortised plate is `{plate}`"),
+            None => "the guide of a plate is `amortized(sgd, steps = K, rate = r)`".to_owned(),
+        };
+        let message = format!("`--batch {name}={size}` names no amortised plate");
+        return Err(Failure::hinted(message, hint));
+    }
+    Ok(Some(size.get()))
 }
 
 /// Where the fit goes.

@@ -230,7 +230,7 @@ fn forest(
             // Under an exact integral it does not matter which terms see the root: all but the priors of the globals may.
             let of_global = match kind {
                 TermKind::Prior(site) => !root.contains(site),
-                TermKind::Observed | TermKind::Factor => false,
+                TermKind::Observed | TermKind::Divergence | TermKind::Factor => false,
             };
             deepest
                 .map(|d| d + below)

@@ -1,9 +1,12 @@
 //! Products, factors and solutions of small matrices.
 //!
-//! Factors and solutions go lane by lane: a lane's matrices are copied together, worked on, and copied back.
+//! Products go through all lanes of a block at once. Factors and solutions go lane by lane: a lane's matrices are copied together, worked on, and copied back.
 
 use super::Scalar;
+use crate::num::Real;
 use crate::num::dense;
+use crate::num::elementary::Fma;
+use crate::num::simd::Task;
 
 /// Copies a lane's numbers to `to`.
 fn gather<T: Copy>(from: &[T], n: usize, lane: usize, to: &mut [T]) {
@@ -31,13 +34,102 @@ fn live<T: Scalar>(y_bar: &[T], n: usize, lane: usize) -> bool {
     y_bar[lane..].iter().step_by(n).any(|bar| !bar.is_zero())
 }
 
-pub(super) fn product<T: Scalar>(shape: [usize; 3], args: &[&[T]], n: usize, out: &mut [T]) {
-    out.fill(T::zero());
-    each_product(shape, |y, a, b| {
-        for i in 0..n {
-            out[y * n + i] += args[0][a * n + i] * args[1][b * n + i];
+/// Adds to each lane of `to` the product of its lanes.
+#[inline(always)]
+fn add_product<T: Real>(to: &mut [T], a: &[T], b: &[T]) {
+    for ((to, a), b) in to.iter_mut().zip(a).zip(b) {
+        *to += *a * *b;
+    }
+}
+
+/// Adds to each lane of `to` the products of four pairs of lanes, so that it is read and written once for four.
+#[inline(always)]
+fn add_four_products<T: Real>(to: &mut [T], a: [&[T]; 4], b: [&[T]; 4]) {
+    let n = to.len();
+    let ([a0, a1, a2, a3], [b0, b1, b2, b3]) = (a.map(|a| &a[..n]), b.map(|b| &b[..n]));
+    for i in 0..n {
+        to[i] += (a0[i] * b0[i] + a1[i] * b1[i]) + (a2[i] * b2[i] + a3[i] * b3[i]);
+    }
+}
+
+/// A matrix product in each lane: the entries of the result one by one, all lanes at once.
+struct Product<'a, T> {
+    shape: [usize; 3],
+    args: [&'a [T]; 2],
+    n: usize,
+    out: &'a mut [T],
+}
+
+impl<T: Real> Task for Product<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<F: Fma>(self) {
+        let ([_, inner, columns], n) = (self.shape, self.n);
+        let lanes = |from: usize, place: usize| &self.args[from][place * n..(place + 1) * n];
+        for (y, out) in self.out.chunks_exact_mut(n).enumerate() {
+            let (r, c) = (y / columns, y % columns);
+            let (a, b) = (|k| lanes(0, r * inner + k), |k| lanes(1, k * columns + c));
+            out.fill(T::zero());
+            let fours = inner / 4 * 4;
+            for k in (0..fours).step_by(4) {
+                let four = [k, k + 1, k + 2, k + 3];
+                add_four_products(out, four.map(a), four.map(b));
+            }
+            for k in fours..inner {
+                add_product(out, a(k), b(k));
+            }
         }
+    }
+}
+
+pub(super) fn product<T: Scalar>(shape: [usize; 3], args: &[&[T]], n: usize, out: &mut [T]) {
+    let args = [args[0], args[1]];
+    T::run(Product {
+        shape,
+        args,
+        n,
+        out,
     });
+}
+
+/// The adjoints of both factors of a matrix product in each lane.
+struct ProductAdjoint<'a, 'b, T> {
+    shape: [usize; 3],
+    args: [&'a [T]; 2],
+    y_bar: &'a [T],
+    n: usize,
+    out: &'a mut [&'b mut [T]],
+}
+
+/// Adds to each lane of `to` the product of its lanes where the first of them is not 0.
+#[inline(always)]
+fn add_live_product<T: Real>(to: &mut [T], bar: &[T], x: &[T]) {
+    for ((to, bar), x) in to.iter_mut().zip(bar).zip(x) {
+        let product = *bar * *x;
+        *to += if bar.is_zero() { T::zero() } else { product };
+    }
+}
+
+impl<T: Real> Task for ProductAdjoint<'_, '_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<F: Fma>(self) {
+        let ([rows, inner, columns], n) = (self.shape, self.n);
+        let [a, b] = self.args;
+        for r in 0..rows {
+            for k in 0..inner {
+                let of_a = (r * inner + k) * n..(r * inner + k + 1) * n;
+                for c in 0..columns {
+                    let bar = &self.y_bar[(r * columns + c) * n..(r * columns + c + 1) * n];
+                    let of_b = (k * columns + c) * n..(k * columns + c + 1) * n;
+                    add_live_product(&mut self.out[0][of_a.clone()], bar, &b[of_b.clone()]);
+                    add_live_product(&mut self.out[1][of_b], bar, &a[of_a.clone()]);
+                }
+            }
+        }
+    }
 }
 
 pub(super) fn product_adjoint<T: Scalar>(
@@ -47,26 +139,14 @@ pub(super) fn product_adjoint<T: Scalar>(
     n: usize,
     out: &mut [&mut [T]],
 ) {
-    each_product(shape, |y, a, b| {
-        for i in 0..n {
-            let y_bar = y_bar[y * n + i];
-            if !y_bar.is_zero() {
-                out[0][a * n + i] += y_bar * args[1][b * n + i];
-                out[1][b * n + i] += y_bar * args[0][a * n + i];
-            }
-        }
+    let args = [args[0], args[1]];
+    T::run(ProductAdjoint {
+        shape,
+        args,
+        y_bar,
+        n,
+        out,
     });
-}
-
-/// Calls with the places in the result and the factors of each product that a matrix product sums.
-fn each_product([rows, inner, columns]: [usize; 3], mut call: impl FnMut(usize, usize, usize)) {
-    for r in 0..rows {
-        for k in 0..inner {
-            for c in 0..columns {
-                call(r * columns + c, r * inner + k, k * columns + c);
-            }
-        }
-    }
 }
 
 pub(super) fn cholesky<T: Scalar>(
