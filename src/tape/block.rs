@@ -610,12 +610,8 @@ fn sum_up<T: Scalar>(
     shared: &mut [T],
     slopes: &mut [T],
 ) -> T {
-    let args: SmallVec<[StretchArg<'_, T>; 4]> = (inputs.iter())
-        .map(|lanes| match lanes {
-            Lanes::Each(values) => StretchArg::Lanes(values),
-            Lanes::Same(value) => StretchArg::Same(*value),
-        })
-        .collect();
+    let args: SmallVec<[StretchArg<'_, T>; 4]> =
+        inputs.iter().copied().map(StretchArg::from).collect();
     let kernel = (T::kernel(op).one_pass.as_ref()).expect("what is summed up has a loop for it");
     sums.clear();
     let stretch = Stretch {

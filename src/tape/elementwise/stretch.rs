@@ -2,6 +2,7 @@
 //!
 //! Where the predictor is affine and its coefficients are the same in all rows, the loop begins at the columns and ends at their sums.
 
+use super::Lanes;
 use super::OnePass;
 use super::Scalar;
 use crate::num::Lane;
@@ -40,6 +41,15 @@ pub enum StretchArg<'a, T> {
     Lanes(&'a [T]),
     /// The same in all rows.
     Same(T),
+}
+
+impl<'a, T> From<Lanes<'a, T>> for StretchArg<'a, T> {
+    fn from(lanes: Lanes<'a, T>) -> StretchArg<'a, T> {
+        match lanes {
+            Lanes::Each(values) => StretchArg::Lanes(values),
+            Lanes::Same(value) => StretchArg::Same(value),
+        }
+    }
 }
 
 /// Rows to be summed up.

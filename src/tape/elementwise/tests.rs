@@ -182,12 +182,7 @@ fn one_pass_gives_the_same_sums_and_partials() {
                         false => Lanes::Each(column.as_slice()),
                     })
                     .collect();
-                let args: Vec<_> = (lanes.iter())
-                    .map(|lanes| match lanes {
-                        Lanes::Each(values) => StretchArg::Lanes(values),
-                        Lanes::Same(value) => StretchArg::Same(*value),
-                    })
-                    .collect();
+                let args: Vec<_> = lanes.iter().copied().map(StretchArg::from).collect();
                 let (mut slopes, mut sums) = (vec![0.0; n], Running::default());
                 let stretch = Stretch {
                     args: &args,

@@ -284,12 +284,8 @@ impl Glm {
         let first_arg = tops.len() - self.top_args().count();
         let tops = &mut tops[first_arg..];
         if let Some(kernel) = self.one_pass::<T>() {
-            let args: SmallVec<[StretchArg<'_, T>; 4]> = (args.into_iter())
-                .map(|lanes| match lanes {
-                    Lanes::Each(values) => StretchArg::Lanes(values),
-                    Lanes::Same(value) => StretchArg::Same(value),
-                })
-                .collect();
+            let args: SmallVec<[StretchArg<'_, T>; 4]> =
+                args.into_iter().map(StretchArg::from).collect();
             let sums = &mut buffers.running;
             sums.clear();
             let stretch = Stretch {
