@@ -201,3 +201,45 @@ fn data_that_do_not_fit_are_reported_as_ever() {
     exits(&none, 2);
     assert!(err(&none).contains("not a fit folder"), "{}", err(&none));
 }
+
+/// A fit that finds the locals of a plate by gradient steps keeps no draws of them; what is learned of a new element is kept.
+#[test]
+fn new_tasks_of_an_amortised_plate_are_learned_and_predicted() {
+    let folder = Folder::new("predict_amortized");
+    folder.write(
+        "tasks.hvi",
+        "mu ~ Normal(0, 10)\nplate task {\n  a ~ Normal(mu, 2)\n  plate trial = rows {\n    data y: real\n    y ~ Normal(a, 1)\n  }\n}\n\
+         guide {\n  default point\n  task: amortized(sgd, steps = 60, rate = 0.05)\n}\n",
+    );
+    folder.write("old.csv", "task,y\na,1\na,2\nb,4\nb,3\nc,2\n");
+    folder.write("new.csv", "task,y\nd,6\nd,7\nd,5\n");
+    exits(
+        &folder.hvic(&["fit", "tasks.hvi", "old.csv", "-o", "t.fit", "-q"]),
+        0,
+    );
+    let predicted = |fit: &str| {
+        let output = folder.hvic(&["predict", fit, "new.csv"]);
+        exits(&output, 0);
+        let text = out(&output);
+        let row = text.lines().nth(1).expect("a row").to_owned();
+        let row = row.split(',').skip(2).take(2);
+        row.map(|x| x.parse().expect("a number"))
+            .collect::<Vec<f64>>()
+    };
+    // Three tasks with means near 1.5, 3.5 and 2: mu is 2.3. Of a task never seen nothing else is known.
+    let [mean, sd] = predicted("t.fit")[..] else {
+        panic!("a mean and an sd");
+    };
+    assert!((mean - 2.3).abs() < 0.3, "{mean}");
+    assert!((sd - 5.0_f64.sqrt()).abs() < 0.2, "{sd}");
+    exits(
+        &folder.hvic(&["adapt", "t.fit", "new.csv", "-o", "d.fit", "-q"]),
+        0,
+    );
+    // Precision 3 of its rows and 1/4 of the population.
+    let [mean, sd] = predicted("d.fit")[..] else {
+        panic!("a mean and an sd");
+    };
+    assert!((mean - (18.0 + 2.3 / 4.0) / 3.25).abs() < 0.1, "{mean}");
+    assert!((sd - (1.0 + 1.0 / 3.25_f64).sqrt()).abs() < 0.1, "{sd}");
+}

@@ -407,7 +407,9 @@ fn extended(
     };
     let more: Vec<_> = posterior.sites.iter().map(site_of).collect();
     for (stored, more) in all.sites.iter_mut().zip(&more) {
-        stored.len += more.map_or(0, |site| site.len);
+        if let Some(site) = more {
+            (stored.width, stored.len) = (site.width, stored.len + site.len);
+        }
     }
     let most = (KEPT.2 / all.dim().max(1)).clamp(KEPT.1, KEPT.0);
     all.count = most.min(draws.len());
@@ -415,9 +417,9 @@ fn extended(
     for k in 0..all.count {
         let k = (2 * k + 1) * draws.len() / (2 * all.count);
         let mut old = posterior.draw(of[k]);
-        for (stored, more) in posterior.sites.iter().zip(&more) {
+        for ((before, stored), more) in posterior.sites.iter().zip(&all.sites).zip(&more) {
             for c in 0..stored.width {
-                let (own, rest) = old.split_at(stored.len);
+                let (own, rest) = old.split_at(before.len);
                 all.draws.extend_from_slice(own);
                 old = rest;
                 if let Some(site) = more {

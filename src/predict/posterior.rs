@@ -52,6 +52,7 @@ pub(super) struct StoredSite {
     pub(super) name: String,
     /// None at the top level.
     pub(super) plate: Option<String>,
+    /// 0 where no element is kept.
     pub(super) width: usize,
     pub(super) len: usize,
 }
@@ -71,9 +72,25 @@ impl Posterior {
     pub fn of(joint: &Joint, found: &Diagnostics, settings: &Overrides) -> Posterior {
         let model = joint.model();
         let typed = model.typed();
-        let dropped = dropped(joint.sites(), typed, MOST);
+        let mut dropped = dropped(joint.sites(), typed, MOST);
         let kept: Vec<&Site> = (joint.sites().iter())
             .filter(|site| !dropped.contains(&site.plate))
+            .collect();
+        // Of a fit that finds them anew whenever they are wanted there are no draws either.
+        let absent = typed.latents().iter().filter(|latent| {
+            let known = kept.iter().any(|site| site.name == latent.name);
+            !known && latent.plate != PlateId::TOP && !is_of_rows(typed, latent.plate)
+        });
+        let absent: Vec<StoredSite> = absent
+            .map(|latent| {
+                dropped.push(latent.plate);
+                StoredSite {
+                    name: latent.name.clone(),
+                    plate: Some(typed.plates()[latent.plate.index()].name.clone()),
+                    width: 0,
+                    len: 0,
+                }
+            })
             .collect();
         let dim: usize = kept.iter().map(|s| s.width * s.len).sum();
         let count = (KEPT.2 / dim.max(1)).clamp(KEPT.1, KEPT.0);
@@ -122,6 +139,7 @@ impl Posterior {
                     width: site.width,
                     len: site.len,
                 })
+                .chain(absent)
                 .collect(),
             count: chosen.len(),
             draws,
@@ -229,7 +247,7 @@ impl Posterior {
                 continue;
             };
             self.same_dimensions(model, site)?;
-            if known.width != site.width {
+            if known.len > 0 && known.width != site.width {
                 return Err(Refusal::new(
                     format!(
                         "`{}` has {} coordinates in the fit and {} with these data",
@@ -339,12 +357,15 @@ fn name_of(scaling: Scaling) -> &'static str {
 }
 
 /// Up to `count` of the draws, by number: in the order of their first coordinate, so that they are spread over it evenly, and each as
-/// often as its weight asks for (systematic resampling).
+/// often as its weight asks for (systematic resampling). A fit that is a single point stands for all of them: what is drawn given it differs.
 fn resampled(found: &Diagnostics, count: usize) -> Vec<usize> {
     let first = |i: &usize| found.draws[*i].first().copied().unwrap_or(0.0);
     let mut order: Vec<usize> = (0..found.draws.len()).collect();
     order.sort_by(|a, b| first(a).total_cmp(&first(b)));
-    let count = count.min(order.len());
+    let count = match order.len() {
+        1 => count,
+        draws => count.min(draws),
+    };
     let total: f64 = found.log_weights.iter().map(|w| w.exp()).sum();
     let mut chosen = Vec::with_capacity(count);
     let mut below = 0.0;
