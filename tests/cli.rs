@@ -1,41 +1,23 @@
 //! The command line, driven from outside: exit codes, streams, files, and that the same seed gives the same bytes.
 
+mod command;
+
+use command::Folder;
+use command::err;
+use command::example;
+use command::exits;
+use command::out;
 use serde_json::Value;
 use std::fs;
-use std::path::Path;
-use std::path::PathBuf;
 use std::process::Command;
 use std::process::Output;
 use std::process::Stdio;
 
 const SCHOOLS: &str = "examples/eight_schools";
 
-/// A folder of its own for each test.
-struct Folder(PathBuf);
-
 impl Folder {
-    fn new(name: &str) -> Folder {
-        let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
-        let _ = fs::remove_dir_all(&path);
-        fs::create_dir_all(&path).expect("a scratch folder");
-        Folder(path)
-    }
-
-    fn write(&self, name: &str, text: &str) {
-        fs::write(self.0.join(name), text).expect("a scratch file");
-    }
-
     fn read(&self, name: &str) -> String {
         fs::read_to_string(self.0.join(name)).unwrap_or_else(|e| panic!("{name}: {e}"))
-    }
-
-    fn hvic(&self, args: &[&str]) -> Output {
-        Command::new(env!("CARGO_BIN_EXE_hvic"))
-            .args(args)
-            .current_dir(&self.0)
-            .stdin(Stdio::null())
-            .output()
-            .expect("hvic runs")
     }
 
     fn fit_schools(&self, more: &[&str]) -> Output {
@@ -44,32 +26,6 @@ impl Folder {
         args.extend(more);
         self.hvic(&args)
     }
-}
-
-fn example(folder: &str, file: &str) -> String {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join(folder)
-        .join(file);
-    path.to_string_lossy().into_owned()
-}
-
-fn out(output: &Output) -> String {
-    String::from_utf8(output.stdout.clone()).expect("text in UTF-8")
-}
-
-fn err(output: &Output) -> String {
-    String::from_utf8(output.stderr.clone()).expect("text in UTF-8")
-}
-
-#[track_caller]
-fn exits(output: &Output, code: i32) {
-    assert_eq!(
-        output.status.code(),
-        Some(code),
-        "stdout:\n{}\nstderr:\n{}",
-        out(output),
-        err(output)
-    );
 }
 
 /// A fit's JSON without what differs from run to run.

@@ -1,69 +1,24 @@
 //! `hvic predict` and `hvic adapt`, driven from outside: files, streams, exit codes, and that the same seed gives the same bytes.
 
+mod command;
+
+use command::Folder;
+use command::err;
+use command::example;
+use command::exits;
+use command::out;
 use serde_json::Value;
 use std::fs;
-use std::path::Path;
-use std::path::PathBuf;
-use std::process::Command;
-use std::process::Output;
-
-const RADON: &str = "examples/radon";
 
 /// A folder with a fit of the radon model.
-struct Folder(PathBuf);
-
-impl Folder {
-    fn new(name: &str) -> Folder {
-        let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
-        let _ = fs::remove_dir_all(&path);
-        fs::create_dir_all(&path).expect("a scratch folder");
-        let folder = Folder(path);
-        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join(RADON);
-        let file = |name: &str| root.join(name).to_string_lossy().into_owned();
-        exits(
-            &folder.hvic(&[
-                "fit",
-                &file("model.hvi"),
-                &file("data.csv"),
-                "-o",
-                "r.fit",
-                "-q",
-            ]),
-            0,
-        );
-        folder
-    }
-
-    fn hvic(&self, args: &[&str]) -> Output {
-        Command::new(env!("CARGO_BIN_EXE_hvic"))
-            .args(args)
-            .current_dir(&self.0)
-            .output()
-            .expect("hvic runs")
-    }
-
-    fn write(&self, name: &str, text: &str) {
-        fs::write(self.0.join(name), text).expect("a scratch file");
-    }
-}
-
-fn out(output: &Output) -> String {
-    String::from_utf8(output.stdout.clone()).expect("text in UTF-8")
-}
-
-fn err(output: &Output) -> String {
-    String::from_utf8(output.stderr.clone()).expect("text in UTF-8")
-}
-
-#[track_caller]
-fn exits(output: &Output, code: i32) {
-    assert_eq!(
-        output.status.code(),
-        Some(code),
-        "stdout:\n{}\nstderr:\n{}",
-        out(output),
-        err(output)
+fn fitted(name: &str) -> Folder {
+    let folder = Folder::new(name);
+    let [model, data] = ["model.hvi", "data.csv"].map(|file| example("examples/radon", file));
+    exits(
+        &folder.hvic(&["fit", &model, &data, "-o", "r.fit", "-q"]),
+        0,
     );
+    folder
 }
 
 /// Rows of two known counties and of one that is not.
@@ -71,7 +26,7 @@ const ROWS: &str = "county,uranium,floor\nAITKIN,-0.689,0\nST LOUIS,-0.474,1\nNO
 
 #[test]
 fn rows_are_predicted_without_their_outcome() {
-    let folder = Folder::new("predict");
+    let folder = fitted("predict");
     folder.write("new.csv", ROWS);
     let output = folder.hvic(&["predict", "r.fit", "new.csv"]);
     exits(&output, 0);
@@ -101,7 +56,7 @@ fn rows_are_predicted_without_their_outcome() {
 
 #[test]
 fn predictions_are_the_same_for_the_same_seed() {
-    let folder = Folder::new("predict_seed");
+    let folder = fitted("predict_seed");
     folder.write("new.csv", ROWS);
     let run = |more: &[&str]| {
         let output = folder.hvic(&[&["predict", "r.fit", "new.csv"], more].concat());
@@ -121,7 +76,7 @@ fn predictions_are_the_same_for_the_same_seed() {
 
 #[test]
 fn new_counties_are_adapted_and_predicted() {
-    let folder = Folder::new("adapt");
+    let folder = fitted("adapt");
     folder.write(
         "new.csv",
         "county,uranium,floor,log_radon\nNEW,0.2,0,4.1\nNEW,0.2,0,3.9\nNEW,0.2,0,4\nOTHER,-0.3,1,0\n",
@@ -173,7 +128,7 @@ fn new_counties_are_adapted_and_predicted() {
 
 #[test]
 fn data_that_do_not_fit_are_reported_as_ever() {
-    let folder = Folder::new("predict_wrong");
+    let folder = fitted("predict_wrong");
     let cases = [
         ("county,uranium\nAITKIN,1\n", "E0610"),
         ("county,uranium,floor\nAITKIN,high,0\n", "E0613"),
@@ -205,7 +160,7 @@ fn data_that_do_not_fit_are_reported_as_ever() {
 /// A fit that finds the locals of a plate by gradient steps keeps no draws of them; what is learned of a new element is kept.
 #[test]
 fn new_tasks_of_an_amortised_plate_are_learned_and_predicted() {
-    let folder = Folder::new("predict_amortized");
+    let folder = fitted("predict_amortized");
     folder.write(
         "tasks.hvi",
         "mu ~ Normal(0, 10)\nplate task {\n  a ~ Normal(mu, 2)\n  plate trial = rows {\n    data y: real\n    y ~ Normal(a, 1)\n  }\n}\n\

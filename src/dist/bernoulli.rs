@@ -62,9 +62,8 @@ elementwise! {
                 let towards = sign * logit;
                 let below = if towards.value() < 0.0 { towards } else { -towards };
                 let e = below.exp_of_negative();
-                let numerator = if towards.value() < 0.0 { T::one() } else { e };
-                let share = numerator * (T::one() + e).reciprocal_from_one_to_two();
-                [T::zero(), sign * share]
+                let numerator = if towards.value() < 0.0 { sign } else { sign * e };
+                [T::zero(), numerator / (T::one() + e)]
             }
         },
         additive: Additive::Totals { row: &LOGIT_SUM, apart: None }

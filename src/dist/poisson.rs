@@ -47,8 +47,8 @@ elementwise! {
         value: stable::unless(!Domain::Count.holds(x.value()), mass(x, log.exp(), log)),
         partials: |_y| [T::zero(), x - log.exp()],
         one_pass: [x, log] by log {
-            add: x * log - log.exp(),
-            partials: [T::zero(), x - log.exp()],
+            add: x * log - log.exp_in_range(),
+            partials: [T::zero(), x - log.exp_in_range()],
             apart: -(x + T::one()).lgamma()
         },
         additive: Additive::Totals { row: &LOG_SUM, apart: Some(|x| -lgamma(x + 1.0)) }
@@ -59,8 +59,8 @@ elementwise! {
         value: x * log - n * log.exp() + apart,
         partials: |_y| [T::zero(), T::zero(), T::one(), x - n * log.exp()],
         one_pass: [x, n, apart, log] by log {
-            add: x * log - n * log.exp(),
-            partials: [T::zero(), T::zero(), T::zero(), x - n * log.exp()],
+            add: x * log - n * log.exp_in_range(),
+            partials: [T::zero(), T::zero(), T::zero(), x - n * log.exp_in_range()],
             apart: apart
         }
     }

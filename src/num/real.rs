@@ -5,6 +5,7 @@ use super::elementary::Fma;
 use super::elementary::Unfused;
 use super::special;
 use super::sums;
+use super::sums::Together;
 use super::sums::Totals;
 use num_traits::NumAssignRef;
 use std::fmt::Debug;
@@ -60,6 +61,12 @@ pub trait Real:
         }
     }
 
+    /// Sums and products of the same rows, going on.
+    #[inline(always)]
+    fn together<F: Fma, const K: usize>(all: Together<'_, Self, K>) {
+        all.one_by_one::<F>();
+    }
+
     /// e to this power.
     #[inline(always)]
     fn exp(self) -> Self {
@@ -67,17 +74,17 @@ pub trait Real:
         let y = elementary::exp::<Self::Fma>(x);
         self.chain(y, if Self::TANGENT { y } else { 0.0 })
     }
+    /// e to this power; 3e-308 below −708, ∞ above 709.44.
+    #[inline(always)]
+    fn exp_in_range(self) -> Self {
+        let y = elementary::exp_in_range::<Self::Fma>(self.value());
+        self.chain(y, y)
+    }
     /// e to this power, which is 0 or below; 3e-308 below −708.
     #[inline(always)]
     fn exp_of_negative(self) -> Self {
         let y = elementary::exp_of_negative::<Self::Fma>(self.value());
         self.chain(y, y)
-    }
-    /// 1 over this, which is from 1 to 2.
-    #[inline(always)]
-    fn reciprocal_from_one_to_two(self) -> Self {
-        let y = elementary::reciprocal_from_one_to_two::<Self::Fma>(self.value());
-        self.chain(y, -(y * y))
     }
     /// e to this power, minus 1, accurate near 0.
     #[inline(always)]
@@ -442,6 +449,12 @@ impl Real for f64 {
                 let step = |sum: f64, i: usize| F::fma(lanes[i], column[i], sum);
                 sums::by_number(totals, lanes, step);
             }
+        }
+    }
+    #[inline(always)]
+    fn together<F: Fma, const K: usize>(all: Together<'_, f64, K>) {
+        if let Err(all) = F::vectors(all) {
+            all.one_by_one::<F>();
         }
     }
 }

@@ -60,7 +60,7 @@ fn fold<T: Copy>(totals: Totals<T>, join: impl Fn(T, T) -> T) -> T {
     join(join(a, c), join(b, d))
 }
 
-/// Goes on with one total for each place of `SIDE_BY_SIDE` neighbours.
+/// Goes on with one total for each place of `SIDE_BY_SIDE` neighbours; those left over behind whole groups come to the last totals.
 #[inline(always)]
 pub(super) fn by_number<T: Copy>(
     totals: &mut Totals<T>,
@@ -75,8 +75,8 @@ pub(super) fn by_number<T: Copy>(
         }
         first += SIDE_BY_SIDE;
     }
-    for (k, total) in totals[..lanes.len() - full].iter_mut().enumerate() {
-        *total = step(*total, full + k);
+    for (i, total) in (full..).zip(&mut totals[SIDE_BY_SIDE - (lanes.len() - full)..]) {
+        *total = step(*total, i);
     }
 }
 
@@ -91,6 +91,34 @@ pub(super) struct Dots<'a, const K: usize> {
     pub totals: [&'a mut Totals<f64>; K],
     pub lanes: &'a [f64],
     pub columns: [&'a [f64]; K],
+}
+
+/// The totals of sums of lanes, of products of others, of sums of third ones and of their products with columns, all going on.
+#[derive(Debug)]
+pub struct Together<'a, T, const K: usize> {
+    /// Lanes to be added, and their totals.
+    pub add: (&'a [T], &'a mut Totals<T>),
+    /// As many lanes to be multiplied, and their totals, where there are any.
+    pub product: Option<(&'a [T], &'a mut Totals<T>)>,
+    /// As many lanes to be added, and their totals.
+    pub slope: (&'a [T], &'a mut Totals<T>),
+    /// Columns of as many numbers.
+    pub columns: [&'a [f64]; K],
+    /// The totals of their products with the slopes.
+    pub dots: [&'a mut Totals<T>; K],
+}
+
+impl<T: Real, const K: usize> Together<'_, T, K> {
+    /// One after the other.
+    #[inline(always)]
+    pub(super) fn one_by_one<F: Fma>(self) {
+        T::sums::<F>(self.add.1, self.add.0);
+        if let Some((lanes, totals)) = self.product {
+            T::products::<F>(totals, lanes);
+        }
+        T::sums::<F>(self.slope.1, self.slope.0);
+        T::dots::<F, K>(self.dots, self.slope.0, self.columns);
+    }
 }
 
 /// The vectors of the lanes in whole groups of `SIDE_BY_SIDE`.
@@ -117,10 +145,37 @@ fn store<S: Simd>(vectors: &[S::f64s; MOST_VECTORS], totals: &mut Totals<f64>) {
     }
 }
 
-/// What is left over behind the whole groups, for each vector of a group; some may be empty.
+/// The last numbers, as many as a group has, in which those left over behind whole groups stand last; `memory` has room for fewer
+/// numbers than that.
+///
+/// No vector is loaded in part: that is a jump to a place that depends on how many there are, which processors foresee badly.
 #[inline(always)]
-fn rest<S: Simd>(lanes: &[f64]) -> impl Iterator<Item = &[f64]> {
-    lanes[lanes.len() - lanes.len() % SIDE_BY_SIDE..].chunks(S::F64_LANES)
+fn last<'a>(lanes: &'a [f64], memory: &'a mut Totals<f64>) -> &'a Totals<f64> {
+    match lanes.last_chunk() {
+        Some(last) => last,
+        None => {
+            memory[SIDE_BY_SIDE - lanes.len()..].copy_from_slice(lanes);
+            memory
+        }
+    }
+}
+
+/// The numbers of a group among the last of which so many are left over, and another number in the place of the others.
+#[inline(always)]
+fn left_over<S: Simd>(
+    simd: S,
+    group: &Totals<f64>,
+    count: usize,
+    other: f64,
+) -> [S::f64s; MOST_VECTORS] {
+    const PLACES: Totals<f64> = [7.0, 6.0, 5.0, 4.0, 3.0, 2.0, 1.0, 0.0];
+    let (count, other) = (simd.splat_f64s(count as f64), simd.splat_f64s(other));
+    let mut vectors = [other; MOST_VECTORS];
+    let places = S::as_simd_f64s(&PLACES).0;
+    for ((vector, some), place) in (vectors.iter_mut().zip(S::as_simd_f64s(group).0)).zip(places) {
+        *vector = simd.select_f64s(simd.less_than_f64s(*place, count), *some, other);
+    }
+    vectors
 }
 
 impl<const PRODUCT: bool> WithSimd for Joined<'_, PRODUCT> {
@@ -139,15 +194,18 @@ impl<const PRODUCT: bool> WithSimd for Joined<'_, PRODUCT> {
             }
         }
         // Vectors too: numbers written one by one cannot be handed on to the vector that reads them next.
-        for (total, some) in totals.iter_mut().zip(rest::<S>(self.lanes)) {
-            let lane = simd.partial_load_f64s(some);
-            *total = if PRODUCT {
-                let mask = simd.mask_between_m64s(0, some.len() as u64).mask();
-                let lane = simd.select_f64s(mask, lane, simd.splat_f64s(1.0));
-                simd.mul_f64s(*total, lane)
-            } else {
-                simd.add_f64s(*total, lane)
-            };
+        let count = self.lanes.len() % SIDE_BY_SIDE;
+        if count > 0 {
+            let mut memory = [0.0; SIDE_BY_SIDE];
+            let group = last(self.lanes, &mut memory);
+            let lanes = left_over(simd, group, count, if PRODUCT { 1.0 } else { 0.0 });
+            for (total, lane) in totals.iter_mut().zip(lanes) {
+                *total = if PRODUCT {
+                    simd.mul_f64s(*total, lane)
+                } else {
+                    simd.add_f64s(*total, lane)
+                };
+            }
         }
         store::<S>(&totals, self.totals);
     }
@@ -176,16 +234,108 @@ impl<const K: usize> WithSimd for Dots<'_, K> {
             }
             first += each;
         }
-        for ((totals, sums), column) in self.totals.into_iter().zip(&mut sums).zip(self.columns) {
-            let column = &column[..self.lanes.len()];
-            let both = rest::<S>(self.lanes).zip(rest::<S>(column));
-            for (total, (lanes, column)) in sums.iter_mut().zip(both) {
-                let (lane, x) = (
-                    simd.partial_load_f64s(lanes),
-                    simd.partial_load_f64s(column),
-                );
-                *total = simd.mul_add_f64s(lane, x, *total);
+        let (n, count) = (self.lanes.len(), self.lanes.len() % SIDE_BY_SIDE);
+        if count > 0 {
+            let mut memory = [0.0; SIDE_BY_SIDE];
+            let lanes = left_over(simd, last(self.lanes, &mut memory), count, 0.0);
+            for (sums, column) in sums.iter_mut().zip(self.columns) {
+                let mut memory = [0.0; SIDE_BY_SIDE];
+                let column = last(&column[..n], &mut memory);
+                let column = S::as_simd_f64s(column).0;
+                for ((total, lane), x) in sums.iter_mut().zip(lanes).zip(column) {
+                    *total = simd.mul_add_f64s(lane, *x, *total);
+                }
             }
+        }
+        for (totals, sums) in self.totals.into_iter().zip(&sums) {
+            store::<S>(sums, totals);
+        }
+    }
+}
+
+impl<const K: usize> WithSimd for Together<'_, f64, K> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        let each = SIDE_BY_SIDE / S::F64_LANES;
+        let Together {
+            add: (add, add_totals),
+            product,
+            slope: (slope, slope_totals),
+            columns,
+            dots,
+        } = self;
+        let n = add.len();
+        let (groups, count) = (n / SIDE_BY_SIDE * each, n % SIDE_BY_SIDE);
+        let slope = &slope[..n];
+        let columns = columns.map(|column| &column[..n]);
+        let mut product =
+            product.map(|(lanes, totals)| (&lanes[..n], as_vectors(simd, totals), totals));
+        let mut add_sums = as_vectors(simd, add_totals);
+        let mut slope_sums = as_vectors(simd, slope_totals);
+        let mut dot_sums = dots.each_ref().map(|totals| as_vectors(simd, totals));
+        {
+            let add = &vectors::<S>(add)[..groups];
+            let slope = &vectors::<S>(slope)[..groups];
+            let columns = columns.map(|column| &vectors::<S>(column)[..groups]);
+            let factors = product
+                .as_ref()
+                .map(|(lanes, ..)| &vectors::<S>(lanes)[..groups]);
+            let mut products = product
+                .as_ref()
+                .map_or(add_sums, |(_, products, _)| *products);
+            let mut first = 0;
+            while first + each <= groups {
+                for k in 0..each {
+                    let i = first + k;
+                    add_sums[k] = simd.add_f64s(add_sums[k], add[i]);
+                    if let Some(factors) = factors {
+                        products[k] = simd.mul_f64s(products[k], factors[i]);
+                    }
+                    slope_sums[k] = simd.add_f64s(slope_sums[k], slope[i]);
+                    for (sums, column) in dot_sums.iter_mut().zip(columns) {
+                        sums[k] = simd.mul_add_f64s(slope[i], column[i], sums[k]);
+                    }
+                }
+                first += each;
+            }
+            if let Some((_, totals, _)) = &mut product {
+                *totals = products;
+            }
+        }
+        if count > 0 {
+            let mut memory = [0.0; SIDE_BY_SIDE];
+            let lanes = left_over(simd, last(add, &mut memory), count, 0.0);
+            for (sum, lane) in add_sums.iter_mut().zip(lanes) {
+                *sum = simd.add_f64s(*sum, lane);
+            }
+            if let Some((lanes, products, _)) = &mut product {
+                let mut memory = [1.0; SIDE_BY_SIDE];
+                let lanes = left_over(simd, last(lanes, &mut memory), count, 1.0);
+                for (product, lane) in products.iter_mut().zip(lanes) {
+                    *product = simd.mul_f64s(*product, lane);
+                }
+            }
+            let mut memory = [0.0; SIDE_BY_SIDE];
+            let lanes = left_over(simd, last(slope, &mut memory), count, 0.0);
+            for (sum, lane) in slope_sums.iter_mut().zip(lanes) {
+                *sum = simd.add_f64s(*sum, lane);
+            }
+            for (sums, column) in dot_sums.iter_mut().zip(columns) {
+                let mut memory = [0.0; SIDE_BY_SIDE];
+                let column = S::as_simd_f64s(last(column, &mut memory)).0;
+                for ((sum, lane), x) in sums.iter_mut().zip(lanes).zip(column) {
+                    *sum = simd.mul_add_f64s(lane, *x, *sum);
+                }
+            }
+        }
+        store::<S>(&add_sums, add_totals);
+        store::<S>(&slope_sums, slope_totals);
+        if let Some((_, products, totals)) = product {
+            store::<S>(&products, totals);
+        }
+        for (totals, sums) in dots.into_iter().zip(&dot_sums) {
             store::<S>(sums, totals);
         }
     }

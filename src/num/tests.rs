@@ -2,7 +2,10 @@
 
 use super::Dual;
 use super::Real;
+use super::elementary;
+use super::simd;
 use super::special::*;
+use super::sums;
 
 /// (x, f(x)) by mpmath 1.3.0 with 50 digits, rounded.
 type Table = &'static [(f64, f64)];
@@ -389,4 +392,75 @@ fn eigenvectors_put_a_symmetric_matrix_together_again() {
             }
         }
     }
+}
+
+/// Sums, products and dot products of any number of lanes, going on, against plain loops.
+#[test]
+fn totals_go_on_over_lanes_that_are_left_over() {
+    struct All<'a>(&'a [f64], [&'a [f64]; 2]);
+    impl simd::Task for All<'_> {
+        type Output = (f64, f64, f64, [f64; 2]);
+        #[inline(always)]
+        fn run<F: elementary::Fma>(self) -> Self::Output {
+            let All(lanes, columns) = self;
+            let (mut add, mut product, mut slope) = ([0.5; 8], [1.0; 8], [0.0; 8]);
+            let (mut a, mut b) = ([0.25; 8], [0.0; 8]);
+            f64::together::<F, 2>(sums::Together {
+                add: (lanes, &mut add),
+                product: Some((columns[0], &mut product)),
+                slope: (columns[1], &mut slope),
+                columns,
+                dots: [&mut a, &mut b],
+            });
+            let dots = [sums::sum_of(a), sums::sum_of(b)];
+            (
+                sums::sum_of(add),
+                sums::product_of(product),
+                sums::sum_of(slope),
+                dots,
+            )
+        }
+    }
+    for n in 0..40 {
+        let lanes: Vec<f64> = (0..n).map(|i| f64::from(i) - 3.5).collect();
+        let ones: Vec<f64> = (0..n).map(|i| 1.0 + 0.01 * f64::from(i)).collect();
+        let slopes: Vec<f64> = (0..n).map(|i| f64::from(i * i % 7)).collect();
+        let dot = |x: &[f64]| slopes.iter().zip(x).map(|(a, b)| a * b).sum::<f64>();
+        let near = |found: f64, expected: f64| {
+            assert!(
+                (found - expected).abs() <= 1e-12 * (1.0 + expected.abs()),
+                "{n}: {found}, {expected}"
+            );
+        };
+        let found: Vec<_> = (simd::Isa::ALL.into_iter())
+            .filter_map(|isa| simd::run_on(isa, All(&lanes, [&ones, &slopes])))
+            .collect();
+        for (add, product, slope, dots) in &found {
+            near(*add, 4.0 + lanes.iter().sum::<f64>());
+            near(*product, ones.iter().product());
+            near(*slope, slopes.iter().sum());
+            near(dots[0], 2.0 + dot(&ones));
+            near(dots[1], dot(&slopes));
+        }
+        // Sums go the same way on every instruction set.
+        assert!(
+            found
+                .iter()
+                .all(|(add, product, slope, _)| (*add, *product, *slope)
+                    == (found[0].0, found[0].1, found[0].2))
+        );
+    }
+}
+
+#[test]
+fn an_exponential_in_range_is_the_exponential_there_and_tends_to_its_limits_beyond() {
+    for x in [-708.0, -30.5, -1e-9, 0.0, 0.7, 300.0, 709.4] {
+        let (found, expected) = (Real::exp_in_range(x), f64::exp(x));
+        assert!((found - expected).abs() <= 4e-16 * expected, "{x}: {found}");
+    }
+    assert!((0.0..1e-307).contains(&Real::exp_in_range(-1e5)));
+    for x in [709.5, 1e5, f64::INFINITY] {
+        assert_eq!(Real::exp_in_range(x), f64::INFINITY, "{x}");
+    }
+    assert!(Real::exp_in_range(f64::NAN).is_nan());
 }

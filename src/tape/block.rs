@@ -616,8 +616,7 @@ fn sum_up<T: Scalar>(
     sums.clear();
     let stretch = Stretch {
         args: &args,
-        base: T::zero(),
-        columns: &[],
+        predictor: None,
         rows: 0..slopes.len(),
         slopes,
     };

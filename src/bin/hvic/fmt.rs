@@ -5,9 +5,9 @@ use crate::load;
 use crate::terminal::Exit;
 use crate::terminal::Failure;
 use crate::terminal::Terminal;
+use crate::write;
 use hvi::ast;
 use hvi::source::Source;
-use std::fs;
 use std::io;
 use std::io::Read;
 use std::path::Path;
@@ -60,7 +60,7 @@ fn file(path: &Path, args: &Args, terminal: &Terminal) -> Result<Exit, Failure> 
         terminal.result(&format!("{}\n", path.display()))?;
         return Ok(Exit::Wrong);
     }
-    write(path, &formatted)
+    write::whole(path, &formatted)
         .map_err(|e| Failure::usage(format!("`{}` cannot be written: {e}", path.display())))?;
     terminal.note(&format!("formatted {}\n", path.display()));
     Ok(Exit::Done)
@@ -68,15 +68,4 @@ fn file(path: &Path, args: &Args, terminal: &Terminal) -> Result<Exit, Failure> 
 
 fn formatted(source: &Source) -> Result<String, Failure> {
     ast::format(source).map_err(|p| Failure::problems(p, source))
-}
-
-/// Writes beside the file and renames, so that a killed run leaves the old text whole.
-fn write(path: &Path, text: &str) -> io::Result<()> {
-    let mut name = std::ffi::OsString::from(".");
-    name.push(path.file_name().unwrap_or_default());
-    name.push(".new");
-    let new = path.with_file_name(name);
-    fs::write(&new, text)?;
-    fs::set_permissions(&new, fs::metadata(path)?.permissions())?;
-    fs::rename(&new, path)
 }

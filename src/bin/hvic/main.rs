@@ -18,6 +18,7 @@ mod predict;
 mod sample;
 mod summary;
 mod terminal;
+mod write;
 
 use args::Cli;
 use args::Command;

@@ -7,14 +7,13 @@ use crate::kept::Kept;
 use crate::terminal::Exit;
 use crate::terminal::Failure;
 use crate::terminal::Terminal;
+use crate::write;
 use hvi::predict;
 use hvi::predict::NewLevels;
 use hvi::predict::Settings;
 use hvi::report::predicted;
 use hvi::report::quantiles;
 use hvi::report::text;
-use std::fs;
-use std::path::Path;
 use std::sync::Arc;
 
 /// Predicts, and prints or writes the rows.
@@ -53,20 +52,11 @@ pub fn run(args: &Args, terminal: &Terminal) -> Result<Exit, Failure> {
     let content =
         content.map_err(|e| Failure::usage(format!("the result cannot be written: {e}")))?;
     match &args.output {
-        Some(path) => write(path, &content)?,
+        Some(path) => write::whole(path, &content).map_err(|e| {
+            let message = format!("`{}` cannot be written: {e}", path.display());
+            Failure::hinted(message, "`--output FILE` writes elsewhere")
+        })?,
         None => terminal.result(&content)?,
     }
     Ok(Exit::Done)
-}
-
-/// Writes a file beside its place and renames it.
-fn write(path: &Path, text: &str) -> Result<(), Failure> {
-    let mut name = std::ffi::OsString::from(".");
-    name.push(path.file_name().unwrap_or(path.as_os_str()));
-    name.push(".new");
-    let new = path.with_file_name(name);
-    (fs::write(&new, text).and_then(|()| fs::rename(&new, path))).map_err(|e| {
-        let message = format!("`{}` cannot be written: {e}", path.display());
-        Failure::hinted(message, "`--output FILE` writes elsewhere")
-    })
 }

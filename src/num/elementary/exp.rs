@@ -16,14 +16,6 @@ use std::f64::consts::LOG2_E;
 const UNDERFLOW: f64 = -746.0;
 const OVERFLOW: f64 = 710.0;
 
-/// (1 − T₄(2x − 3) / T₄(3)) / x, T₄ being Chebyshev's polynomial: 1 / x on [1, 2] to 1.8e-3, alternating signs left out.
-const RECIPROCAL: [f64; 4] = [
-    2.828_422_876_949_74,
-    2.939_341_421_143_848,
-    1.331_022_530_329_29,
-    0.221_837_088_388_214_9,
-];
-
 /// eˣ in parts: x = n ln 2 + r, with `p` = eʳ − 1 and 2ⁿ = `scales.0 * scales.1`, which are powers of 2 in range where
 /// 2ⁿ itself is not.
 struct Reduced {
@@ -66,14 +58,12 @@ pub fn exp_of_negative<F: Fma>(x: f64) -> f64 {
     (1.0 + p) * power_of_two(bits)
 }
 
-/// 1 / x for x from 1 to 2, without a division: a polynomial, then a step of third order and one of Newton's.
+/// eˣ in range: 3e-308 below −708, ∞ above 709.44; where far smaller numbers are lost in a sum, the result is the same, and sooner
+/// there.
 #[inline(always)]
-pub fn reciprocal_from_one_to_two<F: Fma>(x: f64) -> f64 {
-    let [a, b, c, d] = RECIPROCAL;
-    let y = F::fma(F::fma(F::fma(-d, x, c), x, -b), x, a);
-    let error = F::fma(-x, y, 1.0);
-    let y = F::fma(y, F::fma(error, error, error), y);
-    F::fma(y, F::fma(-x, y, 1.0), y)
+pub fn exp_in_range<F: Fma>(x: f64) -> f64 {
+    // 2¹⁰²⁴ comes out as ∞.
+    exp_of_negative::<F>(if x > 710.0 { 710.0 } else { x })
 }
 
 /// e^(x + rest), for `rest` below a unit in the last place of x.

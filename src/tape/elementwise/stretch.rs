@@ -1,6 +1,7 @@
 //! Densities summed over rows, with their partial derivatives: one loop, which leaves out what need not be worked out for each row.
 //!
-//! Where the predictor is affine and its coefficients are the same in all rows, the loop begins at the columns and ends at their sums.
+//! Where the density is of an affine predictor, the loop begins at the columns and ends at their sums; coefficients may change from run
+//! to run.
 
 use super::Lanes;
 use super::OnePass;
@@ -9,6 +10,7 @@ use crate::num::Lane;
 use crate::num::Real;
 use crate::num::elementary::Fma;
 use crate::num::simd::Task;
+use crate::num::sums::Together;
 use crate::num::sums::Totals;
 use crate::num::sums::product_of;
 use crate::num::sums::sum_of;
@@ -27,13 +29,13 @@ const AT_ONCE: usize = 4;
 const MOST_OWN: usize = 4;
 /// The most columns of a predictor.
 pub const MOST_COLUMNS: usize = 12;
-/// The most rows of a stretch: products of so many numbers from 1 to 2 are far from the largest number.
-pub const MOST_ROWS: usize = 1000;
+/// The most numbers from 1 to 2 that are multiplied: their product is far from the largest number.
+const MOST_FACTORS: usize = 1000;
 
 /// An argument of a density over a stretch of rows.
 #[derive(Clone, Copy, Debug)]
 pub enum StretchArg<'a, T> {
-    /// `base` + Σ coefficient · column.
+    /// Of the stretch's predictor.
     Predicted,
     /// Data, a number for each row; there may be more of them than rows.
     Column(&'a [f64]),
@@ -52,16 +54,29 @@ impl<'a, T> From<Lanes<'a, T>> for StretchArg<'a, T> {
     }
 }
 
+/// An affine predictor of rows in runs: Σ coefficient · column, where coefficients are the same in all rows or in those of a run.
+#[derive(Debug)]
+pub struct Predictor<'a, T> {
+    /// Columns with their coefficients.
+    pub shared: &'a [(T, &'a [f64])],
+    /// Columns whose coefficients are those of runs; with the shared ones at most [`MOST_COLUMNS`].
+    pub of_runs: &'a [&'a [f64]],
+    /// Where each run ends: the first begins with the rows, the last ends with them or behind them.
+    pub ends: &'a [u32],
+    /// For each run what is predicted without columns, then the coefficient of each column.
+    pub coefficients: &'a [T],
+    /// For each run the sum of the slopes, then of slope · column: added to.
+    pub sums: &'a mut [T],
+}
+
 /// Rows to be summed up.
 #[derive(Debug)]
 pub struct Stretch<'a, T> {
     /// The arguments of the density.
     pub args: &'a [StretchArg<'a, T>],
-    /// What a predictor is without columns.
-    pub base: T,
-    /// Those of a predictor, with their coefficients; at most [`MOST_COLUMNS`].
-    pub columns: &'a [(T, &'a [f64])],
-    /// The rows of arguments and columns, at most [`MOST_ROWS`]; there may be more numbers behind them.
+    /// What an argument is predicted by, if one is.
+    pub predictor: Option<Predictor<'a, T>>,
+    /// The rows of arguments and columns; there may be more numbers behind them.
     pub rows: Range<usize>,
     /// The slopes of the rows, to be written; empty where only sums are wanted.
     pub slopes: &'a mut [T],
@@ -72,11 +87,11 @@ pub struct Stretch<'a, T> {
 pub struct Running<T> {
     value: T,
     add: Totals<T>,
-    /// Of at most [`MOST_ROWS`] rows since they were last brought into the value.
+    /// Of at most [`MOST_FACTORS`] rows since they were last brought into the value.
     product: Totals<T>,
-    rows: usize,
+    factors: usize,
     slope: Totals<T>,
-    /// For each column its products with the slopes, which are the partial derivatives by the predictor.
+    /// For each column of a predictor its products with the slopes, which are the partial derivatives by the predictor.
     dots: [Totals<T>; MOST_COLUMNS],
     /// For each shared argument the partial derivatives.
     shared: [Totals<T>; MOST_OWN],
@@ -90,7 +105,7 @@ impl<T: Real> Default for Running<T> {
             value: T::zero(),
             add: zeros,
             product: zeros.map(|_| T::one()),
-            rows: 0,
+            factors: 0,
             slope: zeros,
             dots: [zeros; MOST_COLUMNS],
             shared: [zeros; MOST_OWN],
@@ -107,10 +122,11 @@ impl<T: Real> Default for Running<T> {
 }
 
 impl<T: Real> Running<T> {
-    /// Forgets what was summed up of stretches without columns.
+    /// Forgets what was summed up.
     pub fn clear(&mut self) {
         let zeros = Totals::default();
-        (self.value, self.rows) = (T::zero(), 0);
+        (self.value, self.factors) = (T::zero(), 0);
+        self.dots = [zeros; MOST_COLUMNS];
         (self.add, self.slope) = (zeros, zeros);
         self.product = [T::one(); 8];
         self.shared = [zeros; MOST_OWN];
@@ -122,16 +138,9 @@ impl<T: Real> Running<T> {
         self.value + sum_of(self.add)
     }
 
-    /// The sum of the slopes since it was last taken.
-    #[inline]
-    pub fn take_slope(&mut self) -> T {
-        sum_of(std::mem::take(&mut self.slope))
-    }
-
-    /// The sum of slope · column since it was last taken, for a column by its place.
-    #[inline]
-    pub fn take_dot(&mut self, column: usize) -> T {
-        sum_of(std::mem::take(&mut self.dots[column]))
+    /// The sum of slope · column, for a shared column of a predictor by its place.
+    pub fn dot(&self, column: usize) -> T {
+        sum_of(self.dots[column])
     }
 
     /// The sum of the partial derivatives by a shared argument.
@@ -140,10 +149,11 @@ impl<T: Real> Running<T> {
     }
 
     /// Brings what was multiplied into the value.
+    #[inline(never)]
     fn settle(&mut self) {
         let product = std::mem::replace(&mut self.product, [T::one(); 8]);
         self.value -= product_of(product).log();
-        self.rows = 0;
+        self.factors = 0;
     }
 }
 
@@ -153,10 +163,6 @@ pub(super) fn run<R: OnePass<N>, T: Scalar, const N: usize>(
     running: &mut Running<T>,
 ) {
     const { assert!(N <= MOST_OWN, "a density of few arguments") };
-    if running.rows + stretch.rows.len() > MOST_ROWS {
-        running.settle();
-    }
-    running.rows += stretch.rows.len();
     T::run(Loop::<R, T, N> {
         stretch,
         running,
@@ -177,8 +183,7 @@ impl<R: OnePass<N>, T: Scalar, const N: usize> Task for Loop<'_, R, T, N> {
     fn run<F: Fma>(self) {
         let Stretch {
             args,
-            base,
-            columns,
+            predictor,
             rows,
             slopes,
         } = self.stretch;
@@ -201,56 +206,115 @@ impl<R: OnePass<N>, T: Scalar, const N: usize> Task for Loop<'_, R, T, N> {
                 | StretchArg::Lanes(_) => {}
             }
         }
-        for first in rows.clone().step_by(BLOCK) {
-            let n = BLOCK.min(rows.end - first);
-            match args[R::BY.trailing_zeros() as usize] {
-                StretchArg::Lanes(values) => {
-                    lanes.eta[..n].copy_from_slice(&values[first..first + n]);
-                }
-                StretchArg::Same(_) => {}
-                StretchArg::Column(_) => unreachable!("data have no partial derivatives"),
-                StretchArg::Predicted => {
-                    let predict = Predict {
-                        eta: &mut lanes.eta,
-                        base,
-                        columns,
-                        rows: (first, n),
-                    };
-                    if T::WHOLE {
-                        predict.run::<F>();
-                    } else {
-                        T::run(predict);
-                    }
-                }
-            }
-            lanes.compute::<R, F, N>(args, same, first, n);
-            T::sums::<F>(&mut running.add, &lanes.add[..n]);
-            if R::PRODUCTS {
-                T::products::<F>(&mut running.product, &lanes.product[..n]);
-            }
-            T::sums::<F>(&mut running.slope, &lanes.slope[..n]);
-            let local = first - rows.start;
-            if let Some(slopes) = slopes.get_mut(local..local + n) {
-                slopes.copy_from_slice(&lanes.slope[..n]);
-            }
-            for (k, (totals, lanes)) in running.shared.iter_mut().zip(&lanes.shared).enumerate() {
-                if R::SHARED >> k & 1 == 1 {
-                    T::sums::<F>(totals, &lanes[..n]);
+        let none: &[f64] = &[];
+        let mut columns = [(T::zero(), none); MOST_COLUMNS];
+        let Predictor {
+            shared,
+            of_runs,
+            ends,
+            coefficients,
+            sums,
+        } = predictor.unwrap_or(Predictor {
+            shared: &[],
+            of_runs: &[],
+            ends: &[u32::MAX],
+            coefficients: &[],
+            sums: &mut [],
+        });
+        columns[..shared.len()].copy_from_slice(shared);
+        for ((_, column), of_run) in columns[shared.len()..].iter_mut().zip(of_runs) {
+            *column = of_run;
+        }
+        let columns = &mut columns[..shared.len() + of_runs.len()];
+        let each = 1 + of_runs.len();
+        let mut first = rows.start;
+        for (run, end) in ends.iter().enumerate() {
+            let end = rows.end.min(*end as usize);
+            let mut base = T::zero();
+            if let Some([value, of_run @ ..]) = coefficients.get(run * each..(run + 1) * each) {
+                base = *value;
+                for ((coefficient, _), value) in columns[shared.len()..].iter_mut().zip(of_run) {
+                    *coefficient = *value;
                 }
             }
-            if columns.is_empty() {
-                continue;
+            while first < end {
+                let n = BLOCK.min(end - first);
+                running.block::<R, F, N>(args, same, base, columns, first..first + n);
+                let slope = &running.memory.slope[..n];
+                let local = first - rows.start;
+                if let Some(slopes) = slopes.get_mut(local..local + n) {
+                    slopes.copy_from_slice(slope);
+                }
+                first += n;
             }
-            let collect = Collect {
-                slope: &lanes.slope[..n],
-                columns,
-                first,
-                totals: &mut running.dots,
-            };
-            if T::WHOLE {
-                collect.run::<F>();
-            } else {
-                T::run(collect);
+            if let Some([sum, of_run @ ..]) = sums.get_mut(run * each..(run + 1) * each) {
+                *sum += sum_of(std::mem::take(&mut running.slope));
+                for (sum, dot) in of_run.iter_mut().zip(&mut running.dots[shared.len()..]) {
+                    *sum += sum_of(std::mem::take(dot));
+                }
+            }
+        }
+    }
+}
+
+impl<T: Scalar> Running<T> {
+    /// Adds a block of rows of one run.
+    #[inline(always)]
+    fn block<R: OnePass<N>, F: Fma, const N: usize>(
+        &mut self,
+        args: &[StretchArg<'_, T>],
+        same: [T; N],
+        base: T,
+        columns: &[(T, &[f64])],
+        rows: Range<usize>,
+    ) {
+        let (first, n) = (rows.start, rows.len());
+        let lanes = &mut self.memory;
+        match args[R::BY.trailing_zeros() as usize] {
+            StretchArg::Lanes(values) => lanes.eta[..n].copy_from_slice(&values[rows]),
+            StretchArg::Same(_) => {}
+            StretchArg::Column(_) => unreachable!("data have no partial derivatives"),
+            StretchArg::Predicted => {
+                let predict = Predict {
+                    eta: &mut lanes.eta,
+                    base,
+                    columns,
+                    rows: (first, n),
+                };
+                if T::WHOLE {
+                    predict.run::<F>();
+                } else {
+                    T::run(predict);
+                }
+            }
+        }
+        lanes.compute::<R, F, N>(args, same, first, n);
+        for (k, (totals, lanes)) in self.shared.iter_mut().zip(&lanes.shared).enumerate() {
+            if R::SHARED >> k & 1 == 1 {
+                T::sums::<F>(totals, &lanes[..n]);
+            }
+        }
+        let collect = Collect {
+            lanes: Together {
+                add: (&lanes.add[..n], &mut self.add),
+                product: R::PRODUCTS.then_some((&lanes.product[..n], &mut self.product)),
+                slope: (&lanes.slope[..n], &mut self.slope),
+                columns: [],
+                dots: [],
+            },
+            columns,
+            first,
+            dots: &mut self.dots,
+        };
+        if T::WHOLE {
+            collect.run::<F>();
+        } else {
+            T::run(collect);
+        }
+        if R::PRODUCTS {
+            self.factors += n;
+            if self.factors > MOST_FACTORS - BLOCK {
+                self.settle();
             }
         }
     }
@@ -401,12 +465,12 @@ impl<T: Real> Task for Predict<'_, T> {
     }
 }
 
-/// Adds the products of slopes and columns to totals.
+/// Adds what a block comes to to totals.
 struct Collect<'a, T> {
-    slope: &'a [T],
+    lanes: Together<'a, T, 0>,
     columns: &'a [(T, &'a [f64])],
     first: usize,
-    totals: &'a mut [Totals<T>; MOST_COLUMNS],
+    dots: &'a mut [Totals<T>; MOST_COLUMNS],
 }
 
 impl<T: Real> Task for Collect<'_, T> {
@@ -414,11 +478,47 @@ impl<T: Real> Task for Collect<'_, T> {
 
     #[inline(always)]
     fn run<F: Fma>(self) {
-        let totals = self.totals.chunks_mut(AT_ONCE);
-        for (some, totals) in self.columns.chunks(AT_ONCE).zip(totals) {
-            collect::<T, F>(self.slope, some, self.first, totals);
+        let Collect {
+            lanes,
+            columns,
+            first,
+            dots,
+        } = self;
+        let slope = lanes.slope.0;
+        let (some, more) = columns.split_at(columns.len().min(AT_ONCE));
+        let (dots, more_dots) = dots.split_at_mut(AT_ONCE);
+        match (some, dots) {
+            ([a], [t, ..]) => together::<T, F, 1>(lanes, first, [a], [t]),
+            ([a, b], [t, u, ..]) => together::<T, F, 2>(lanes, first, [a, b], [t, u]),
+            ([a, b, c], [t, u, v, ..]) => {
+                together::<T, F, 3>(lanes, first, [a, b, c], [t, u, v]);
+            }
+            ([a, b, c, d], [t, u, v, w]) => {
+                together::<T, F, 4>(lanes, first, [a, b, c, d], [t, u, v, w]);
+            }
+            _ => together::<T, F, 0>(lanes, first, [], []),
+        }
+        for (some, totals) in (more.chunks(AT_ONCE)).zip(more_dots.chunks_mut(AT_ONCE)) {
+            collect::<T, F>(slope, some, first, totals);
         }
     }
+}
+
+#[inline(always)]
+fn together<T: Real, F: Fma, const K: usize>(
+    lanes: Together<'_, T, 0>,
+    first: usize,
+    columns: [&(T, &[f64]); K],
+    dots: [&mut Totals<T>; K],
+) {
+    let n = lanes.slope.0.len();
+    T::together::<F, K>(Together {
+        add: lanes.add,
+        product: lanes.product,
+        slope: lanes.slope,
+        columns: columns.map(|(_, column)| &column[first..first + n]),
+        dots,
+    });
 }
 
 /// The predictors of a block.

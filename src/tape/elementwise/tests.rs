@@ -186,8 +186,7 @@ fn one_pass_gives_the_same_sums_and_partials() {
                 let (mut slopes, mut sums) = (vec![0.0; n], Running::default());
                 let stretch = Stretch {
                     args: &args,
-                    base: 0.0,
-                    columns: &[],
+                    predictor: None,
                     rows: 0..n,
                     slopes: &mut slopes,
                 };

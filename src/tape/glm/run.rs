@@ -74,7 +74,10 @@ pub(super) struct Buffers<T> {
     work: Vec<LaneArray<T>>,
     /// The partial derivatives by each argument, one after the other.
     partials: Vec<T>,
-    running: Running<T>,
+    pub running: Running<T>,
+    /// For each run of a chunk the coefficients of its columns, and their sums.
+    pub coefficients: Vec<T>,
+    pub sums: Vec<T>,
 }
 
 /// The sums of one chunk.
@@ -113,6 +116,8 @@ impl<T: Scalar> Buffers<T> {
             work: lanes(glm.args.len() + 2),
             partials: vec![T::zero(); glm.args.len() * MOST_LANES],
             running: Running::default(),
+            coefficients: Vec::new(),
+            sums: Vec::new(),
         }
     }
 }
@@ -179,8 +184,10 @@ impl Glm {
     ) {
         match &self.steady {
             Some(steady) => {
-                chunks.iter_mut().for_each(Chunk::clear);
-                self.steady_chunk(steady, given, chunks);
+                for (given, chunk) in given.iter().zip(chunks) {
+                    chunk.clear();
+                    self.steady_chunk(steady, *given, chunk, block);
+                }
             }
             None => self.chunk(given, derivatives, chunks, block, |_, _| ()),
         }
@@ -290,8 +297,7 @@ impl Glm {
             sums.clear();
             let stretch = Stretch {
                 args: &args,
-                base: T::zero(),
-                columns: &[],
+                predictor: None,
                 rows: 0..n,
                 slopes: &mut slopes[kernel.by][..n],
             };

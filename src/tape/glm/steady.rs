@@ -6,17 +6,16 @@ use super::Arg;
 use super::Atom;
 use super::Atoms;
 use super::Glm;
+use super::run::Buffers;
 use super::run::Chunk;
 use super::run::Given;
 use crate::tape::affine::Column;
 use crate::tape::elementwise::MOST_COLUMNS;
-use crate::tape::elementwise::MOST_ROWS;
-use crate::tape::elementwise::Running;
+use crate::tape::elementwise::Predictor;
 use crate::tape::elementwise::Scalar;
 use crate::tape::elementwise::Stretch;
 use crate::tape::elementwise::StretchArg;
 use smallvec::SmallVec;
-use std::ops::Range;
 use std::sync::Arc;
 
 /// The shortest runs, on average, that pay for sums of their own.
@@ -25,13 +24,14 @@ const SHORTEST_RUN: usize = 24;
 /// The distinct columns of a predictor, and where each of its atoms finds its own; those alone find none.
 #[derive(Clone, Debug)]
 pub(super) struct Steady {
-    /// Those that are added as they are come first.
+    /// Those whose coefficients are the same in all rows come first.
     columns: Vec<Column>,
-    offsets: usize,
+    /// How many these are.
+    shared: usize,
+    /// For each column its coefficient without atoms: 1 of one that is added as it is, else 0.
+    added: Vec<f64>,
     tops: Vec<Option<usize>>,
     runs: Vec<Option<usize>>,
-    /// What sums of a run are wanted for: each of `runs` once.
-    wanted: Vec<Option<usize>>,
 }
 
 impl Steady {
@@ -40,190 +40,165 @@ impl Steady {
         if affine.scattered.len() > 0 || runs.len() * SHORTEST_RUN > rows.max(SHORTEST_RUN) {
             return None;
         }
-        let mut columns = affine.offsets.clone();
-        let mut place = |column: &Column| {
-            let same = |other: &Column| {
-                Arc::ptr_eq(&other.values, &column.values) && other.start == column.start
-            };
-            let known = columns.iter().position(same);
-            known.unwrap_or_else(|| {
-                columns.push(column.clone());
-                columns.len() - 1
-            })
-        };
-        let mut places = |atoms: &Atoms| {
+        let columns = |atoms: &Atoms| atoms.times.clone().into_iter().map(|(_, column)| column);
+        let of_runs = distinct(columns(&affine.runs));
+        let all = affine.offsets.iter().cloned().chain(columns(&affine.tops));
+        let mut columns = distinct(all);
+        columns.retain(|column| place(&of_runs, column).is_none());
+        let shared = columns.len();
+        columns.extend(of_runs);
+        let places = |atoms: &Atoms| {
             let alone = atoms.alone.iter().map(|_| None);
-            let times = atoms.times.iter().map(|(_, column)| Some(place(column)));
+            let times = (atoms.times.iter()).map(|(_, column)| place(&columns, column));
             alone.chain(times).collect::<Vec<_>>()
         };
+        let mut added = vec![0.0; columns.len()];
+        for place in affine.offsets.iter().filter_map(|c| place(&columns, c)) {
+            added[place] += 1.0;
+        }
         let (tops, runs) = (places(&affine.tops), places(&affine.runs));
-        let mut wanted = runs.clone();
-        wanted.sort_unstable();
-        wanted.dedup();
         (columns.len() <= MOST_COLUMNS).then_some(Steady {
             columns,
-            offsets: affine.offsets.len(),
+            shared,
+            added,
             tops,
             runs,
-            wanted,
         })
     }
+
+    /// Where the numbers of a run have that of a column: behind the one without columns, those of columns that change with the run.
+    fn of_run(&self, place: Option<usize>) -> usize {
+        place.map_or(0, |place| place + 1 - self.shared)
+    }
+
+    /// How many numbers a run has.
+    fn each(&self) -> usize {
+        1 + self.columns.len() - self.shared
+    }
+}
+
+/// The columns without repetition.
+fn distinct(columns: impl Iterator<Item = Column>) -> Vec<Column> {
+    let mut known = Vec::new();
+    for column in columns {
+        if place(&known, &column).is_none() {
+            known.push(column);
+        }
+    }
+    known
+}
+
+/// Where a column stands among some.
+fn place(columns: &[Column], column: &Column) -> Option<usize> {
+    let same =
+        |other: &Column| Arc::ptr_eq(&other.values, &column.values) && other.start == column.start;
+    columns.iter().position(same)
 }
 
 impl Glm {
-    /// Sums a chunk up at each vector of parameters.
+    /// Sums a chunk up at a vector of parameters.
     pub(super) fn steady_chunk<T: Scalar>(
         &self,
         steady: &Steady,
-        given: &[Given<'_, T>],
-        chunks: &mut [Chunk<T>],
+        given: Given<'_, T>,
+        chunk: &mut Chunk<T>,
+        buffers: &mut Buffers<T>,
     ) {
         let kernel = (self.one_pass::<T>()).expect("a steady term has a loop of its own");
-        let mut sides: SmallVec<[Side<'_, T>; 1]> =
-            (given.iter().map(|given| Side::new(self, steady, *given))).collect();
-        let (all, runs) = (chunks[0].rows.clone(), chunks[0].runs.clone());
-        let atoms = || self.affines[0].runs.iter().zip(&steady.runs);
-        for (run, rows) in self.stretches(all, runs) {
-            for ((given, chunk), side) in given.iter().zip(&mut *chunks).zip(&mut sides) {
-                let mut base = side.base;
-                for place in steady.wanted.iter().flatten() {
-                    side.columns[*place].0 = side.coefficients[*place];
-                }
-                for (atom, place) in atoms() {
-                    let value = self.value(*given, atom, run);
-                    match place {
-                        None => base += value,
-                        Some(place) => side.columns[*place].0 += value,
-                    }
-                }
-                let stretch = Stretch {
-                    args: &side.args,
-                    base,
-                    columns: &side.columns,
-                    rows: rows.clone(),
-                    slopes: &mut [],
-                };
-                (kernel.stretch)(stretch, &mut side.running);
-                for place in &steady.wanted {
-                    side.take(*place);
-                }
-                let own = (run - chunk.runs.start) * steady.runs.len();
-                for (total, place) in chunk.by_run[own..].iter_mut().zip(&steady.runs) {
-                    *total += side.sum(*place).of_run;
-                }
-            }
-        }
-        for (chunk, mut side) in chunks.iter_mut().zip(sides) {
-            chunk.value += side.running.value();
-            let mut tops = chunk.tops.iter_mut();
-            for (place, total) in steady.tops.iter().zip(&mut tops) {
-                side.take(*place);
-                *total += side.sum(*place).of_all;
-            }
-            for (total, k) in tops.zip(self.top_args()) {
-                *total += side.running.shared(k);
-            }
-        }
-    }
-
-    /// The value of an atom in a run, with its factor.
-    fn value<T: Scalar>(&self, given: Given<'_, T>, atom: &Atom, run: usize) -> T {
-        let element = atom.group.map_or(0, |_| self.element(atom, run));
-        self.values(given, atom.read)[element] * T::of(atom.factor)
-    }
-
-    /// The rows of a chunk with their run, cut where a run ends and into stretches that are not too long.
-    fn stretches(
-        &self,
-        rows: Range<usize>,
-        runs: Range<usize>,
-    ) -> impl Iterator<Item = (usize, Range<usize>)> {
-        let whole = runs.is_empty().then(|| (0, rows.clone()));
-        let runs = runs.map(move |run| {
-            let [first, end] = [run, run + 1].map(|run| self.runs[run] as usize);
-            (run, first.max(rows.start)..end.min(rows.end))
-        });
-        whole.into_iter().chain(runs).flat_map(|(run, rows)| {
-            let end = rows.end;
-            rows.step_by(MOST_ROWS)
-                .map(move |first| (run, first..end.min(first + MOST_ROWS)))
-        })
-    }
-}
-
-/// A chunk at one vector of parameters.
-struct Side<'a, T> {
-    args: SmallVec<[StretchArg<'a, T>; 4]>,
-    /// What is the same in all runs.
-    base: T,
-    coefficients: SmallVec<[T; MOST_COLUMNS]>,
-    columns: SmallVec<[(T, &'a [f64]); MOST_COLUMNS]>,
-    running: Running<T>,
-    /// Of the slopes, and of their products with each column.
-    slope: Sum<T>,
-    dots: SmallVec<[Sum<T>; MOST_COLUMNS]>,
-}
-
-/// A sum over rows as far as it has been taken.
-#[derive(Clone, Copy)]
-struct Sum<T> {
-    /// Over those since it was taken before.
-    of_run: T,
-    of_all: T,
-}
-
-impl<'a, T: Scalar> Side<'a, T> {
-    fn new(glm: &'a Glm, steady: &'a Steady, given: Given<'a, T>) -> Side<'a, T> {
-        let affine = &glm.affines[0];
+        let Buffers {
+            running,
+            coefficients,
+            sums,
+            ..
+        } = buffers;
+        let affine = &self.affines[0];
+        let (shared, each) = (steady.shared, steady.each());
+        // What atoms of the top level make of each coefficient; the last is the predictor without columns.
+        let mut same: SmallVec<[T; MOST_COLUMNS]> =
+            steady.added.iter().map(|added| T::of(*added)).collect();
         let mut base = T::of(affine.constant);
-        let offset = |k| if k < steady.offsets { 1.0 } else { 0.0 };
-        let mut coefficients: SmallVec<[T; MOST_COLUMNS]> = (0..steady.columns.len())
-            .map(|k| T::of(offset(k)))
-            .collect();
         for (atom, place) in affine.tops.iter().zip(&steady.tops) {
-            let value = glm.value(given, atom, 0);
+            let value = self.values(given, atom.read)[0] * T::of(atom.factor);
             match place {
                 None => base += value,
-                Some(place) => coefficients[*place] += value,
+                Some(place) => same[*place] += value,
             }
         }
-        let columns = steady.columns.iter().map(|column| column.behind(0));
-        let none = Sum {
-            of_run: T::zero(),
-            of_all: T::zero(),
+        let whole = [chunk.rows.end as u32];
+        let ends = match chunk.runs.is_empty() {
+            true => &whole[..],
+            false => &self.runs[chunk.runs.start + 1..chunk.runs.end + 1],
         };
-        Side {
-            args: (glm.args.iter())
-                .map(|arg| match arg {
-                    Arg::Predictor(_) => StretchArg::Predicted,
-                    Arg::Data(column) => StretchArg::Column(column.behind(0)),
-                    Arg::Constant(value) => StretchArg::Same(T::of(*value)),
-                    Arg::Top(read) => StretchArg::Same(glm.values(given, *read)[0]),
-                })
-                .collect(),
-            base,
-            columns: coefficients.iter().copied().zip(columns).collect(),
-            running: Running::default(),
-            slope: none,
-            dots: SmallVec::from_elem(none, coefficients.len()),
-            coefficients,
+        coefficients.clear();
+        for _ in ends {
+            coefficients.push(base);
+            coefficients.extend_from_slice(&same[shared..]);
+        }
+        for (atom, place) in self.run_atoms(steady) {
+            let (values, factor) = (self.values(given, atom.read), T::of(atom.factor));
+            let places = &self.group(atom).by_run[chunk.runs.clone()];
+            for (numbers, place_of_run) in coefficients.chunks_exact_mut(each).zip(places) {
+                numbers[place] += values[*place_of_run as usize] * factor;
+            }
+        }
+        sums.clear();
+        sums.resize(coefficients.len(), T::zero());
+        running.clear();
+        let columns: SmallVec<[&[f64]; MOST_COLUMNS]> = steady
+            .columns
+            .iter()
+            .map(|column| column.behind(0))
+            .collect();
+        let (of_all, of_runs) = columns.split_at(shared);
+        let of_all: SmallVec<[(T, &[f64]); MOST_COLUMNS]> =
+            (same.iter().copied()).zip(of_all.iter().copied()).collect();
+        let args: SmallVec<[StretchArg<'_, T>; 4]> = (self.args.iter())
+            .map(|arg| match arg {
+                Arg::Predictor(_) => StretchArg::Predicted,
+                Arg::Data(column) => StretchArg::Column(column.behind(0)),
+                Arg::Constant(value) => StretchArg::Same(T::of(*value)),
+                Arg::Top(read) => StretchArg::Same(self.values(given, *read)[0]),
+            })
+            .collect();
+        let stretch = Stretch {
+            args: &args,
+            predictor: Some(Predictor {
+                shared: &of_all,
+                of_runs,
+                ends,
+                coefficients,
+                sums,
+            }),
+            rows: chunk.rows.clone(),
+            slopes: &mut [],
+        };
+        (kernel.stretch)(stretch, running);
+        chunk.value += running.value();
+        let atoms = steady.runs.len();
+        for (k, (_, place)) in self.run_atoms(steady).enumerate() {
+            let totals = chunk.by_run[k..].iter_mut().step_by(atoms);
+            for (total, numbers) in totals.zip(sums.chunks_exact(each)) {
+                *total += numbers[place];
+            }
+        }
+        let mut tops = chunk.tops.iter_mut();
+        for (place, total) in steady.tops.iter().zip(&mut tops) {
+            *total += match place {
+                Some(place) if *place < shared => running.dot(*place),
+                place => {
+                    let numbers = sums[steady.of_run(*place)..].iter().step_by(each);
+                    numbers.fold(T::zero(), |sum, number| sum + *number)
+                }
+            };
+        }
+        for (total, k) in tops.zip(self.top_args()) {
+            *total += running.shared(k);
         }
     }
 
-    /// Takes the sum of the slopes, or of their products with a column.
-    #[inline]
-    fn take(&mut self, place: Option<usize>) {
-        let (of_run, sum) = match place {
-            None => (self.running.take_slope(), &mut self.slope),
-            Some(place) => (self.running.take_dot(place), &mut self.dots[place]),
-        };
-        sum.of_run = of_run;
-        sum.of_all += of_run;
-    }
-
-    /// What was taken.
-    #[inline]
-    fn sum(&self, place: Option<usize>) -> &Sum<T> {
-        place.map_or(&self.slope, |place| &self.dots[place])
+    /// The atoms of sorted groups, each with its place among the numbers of a run.
+    fn run_atoms<'a>(&'a self, steady: &'a Steady) -> impl Iterator<Item = (&'a Atom, usize)> {
+        let places = steady.runs.iter().map(|place| steady.of_run(*place));
+        self.of_runs().zip(places)
     }
 }
