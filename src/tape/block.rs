@@ -156,12 +156,20 @@ impl<'a, T: Scalar> Sweep<'a, T> {
                     let inputs = self.events(args, before);
                     op.forward(&inputs, n, out, &mut slots.extra);
                 }
-                Instr::Squares { triangle, u, .. } => {
+                Instr::Squares {
+                    triangle,
+                    rows,
+                    w,
+                    u,
+                    ..
+                } => {
+                    let w = self.lanes(w, before, 0, n);
                     let u: Numbers<Lanes<'_, T>> = (u.iter())
                         .map(|(arg, k)| self.lanes(arg, before, *k, n))
                         .collect();
-                    let (out, residuals) = out.split_at_mut(n);
-                    self.triangle(u.len(), triangle).squares(&u, residuals, out);
+                    let (out, squares) = out.split_at_mut(n);
+                    self.triangle((*rows, u.len() + 1), triangle)
+                        .forward(w, &u, squares, out);
                 }
             }
         }
@@ -332,26 +340,30 @@ impl<'a, T: Scalar> Sweep<'a, T> {
                 }
                 Instr::Squares {
                     triangle,
+                    rows,
+                    w,
                     u,
                     slot,
-                    bar: OwnBar::Slot(bar),
+                    bar,
                 } => {
-                    let goals: Numbers<Bar<'_, T>> = (u.iter())
-                        .map(|(arg, k)| self.goal(arg, bars, gathered, *k, n))
-                        .collect();
-                    let residuals = &values[self.stage.range(*slot, n)][n..];
-                    self.triangle(u.len(), triangle).adjoints(
-                        residuals,
-                        &bars[self.stage.range(*bar, n)],
-                        &goals,
+                    let y_bar = match bar {
+                        OwnBar::None => continue,
+                        OwnBar::Terms(times) => Seed::Same(seed * T::of(*times)),
+                        OwnBar::Slot(slot) => Seed::Cells(&bars[self.stage.range(*slot, n)]),
+                    };
+                    let goal = |arg, k| self.goal(arg, bars, gathered, k, n);
+                    let w_bar = goal(w, 0);
+                    let u_bars: Numbers<Bar<'_, T>> =
+                        u.iter().map(|(arg, k)| goal(arg, *k)).collect();
+                    self.triangle((*rows, u.len() + 1), triangle).adjoints(
+                        self.lanes(w, values, 0, n),
+                        &values[self.stage.range(*slot, n)][n..],
+                        y_bar,
+                        (w_bar, &u_bars),
                         scratch,
                     );
                 }
                 Instr::Event {
-                    bar: OwnBar::None | OwnBar::Terms(_),
-                    ..
-                }
-                | Instr::Squares {
                     bar: OwnBar::None | OwnBar::Terms(_),
                     ..
                 } => {}
@@ -406,9 +418,10 @@ impl<'a, T: Scalar> Sweep<'a, T> {
     }
 
     /// The triangles of the block.
-    fn triangle<'t>(&self, numbers: usize, triangle: &'t [f64]) -> Triangle<'t> {
+    fn triangle<'t>(&self, (rows, size): (usize, usize), triangle: &'t [f64]) -> Triangle<'t> {
         Triangle {
-            size: numbers + 1,
+            rows,
+            size,
             entries: &triangle[self.block.first..],
             step: self.stage.len,
         }

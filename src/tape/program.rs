@@ -192,9 +192,11 @@ pub(super) enum Instr {
     Squares {
         /// T, of all elements of the plate.
         triangle: Arc<[f64]>,
+        rows: usize,
+        w: Arg,
         /// For each number of u the argument that it is of, and its place there.
         u: Vec<(Arg, usize)>,
-        /// The value, and behind it the rows of T (u, −1).
+        /// The value, and behind it |T (u, −1)|² and the rows of T (u, −1).
         slot: Slot,
         bar: OwnBar,
     },

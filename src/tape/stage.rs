@@ -236,7 +236,7 @@ impl Plan<'_, '_> {
                     start: self.stage.values,
                     width: node.width,
                 };
-                self.stage.values += node.width + squares(node).unwrap_or(0);
+                self.stage.values += node.width + squares(node).map_or(0, |rows| 1 + rows);
             }
         }
     }
@@ -250,7 +250,8 @@ impl Plan<'_, '_> {
                 continue;
             }
             let terms = self.sums.iter().filter(|(_, term)| *term == id).count();
-            if matches!(node.op, Op::Map(..)) && self.works_out(id) && terms == self.uses[i] {
+            let takes_terms = matches!(node.op, Op::Map(..)) || squares(node).is_some();
+            if takes_terms && self.works_out(id) && terms == self.uses[i] {
                 self.bars[i] = OwnBar::Terms(terms as f64);
             } else if let Some(user) = self.lender(id) {
                 self.bars[i] = self.bars[user];
@@ -504,26 +505,30 @@ impl Plan<'_, '_> {
     }
 
     fn squares(&mut self, id: NodeId, rows: usize, place: &[usize]) -> Instr {
-        self.stage.scratch = self.stage.scratch.max(rows);
+        self.stage.scratch = self.stage.scratch.max(1 + rows);
         let (slot, bar) = (self.slots[id.index()], self.bars[id.index()]);
         let triangle = self.planner.node(id).op.args()[0];
         let (Op::Data(triangle) | Op::Constant(triangle)) = &self.planner.node(triangle).op else {
             unreachable!("a triangle of rows is data")
         };
-        let mut u = Vec::new();
-        for node in self.args(id) {
-            let arg = Arg {
-                operand: self.operand(node, place),
-                bar: self.arg_bar(node, id),
-            };
-            let width = self.planner.node(node).width;
-            u.extend((0..width).map(|k| (arg.clone(), k)));
-        }
+        let args = (self.args(id).into_iter())
+            .map(|node| {
+                let arg = Arg {
+                    operand: self.operand(node, place),
+                    bar: self.arg_bar(node, id),
+                };
+                (0..self.planner.node(node).width).map(move |k| (arg.clone(), k))
+            })
+            .collect::<Vec<_>>();
+        let mut args = args.into_iter().flatten();
+        let (w, _) = args.next().expect("squares have a weight");
         Instr::Squares {
             triangle: Arc::clone(triangle),
-            u,
+            rows,
+            w,
+            u: args.collect(),
             slot: Slot {
-                width: 1 + rows,
+                width: 2 + rows,
                 ..slot
             },
             bar,

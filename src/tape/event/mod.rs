@@ -35,8 +35,9 @@ pub enum EventOp {
     CumulativeSum,
     /// Arguments (a, b) of equal width: Σ aₖ bₖ.
     Dot,
-    /// Arguments (T, u, …), the numbers of u one argument after another: |T (u, −1)|² for the first rows of an upper triangle T,
-    /// row by row, which is data; width 1. With the whole factor T of rows (x, y) it is the sum of their squared residuals y − x·u.
+    /// Arguments (T, w, u, …), w of width 1, the numbers of u one argument after another: w |T (u, −1)|² for the first rows of an upper
+    /// triangle T, row by row, which is data; width 1. With the whole factor T of rows (x, y) and w = 1 it is the sum of their squared
+    /// residuals y − x·u.
     SquaredResiduals {
         /// Rows of T.
         rows: usize,

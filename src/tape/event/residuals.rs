@@ -7,6 +7,7 @@ use crate::num::simd::Task;
 use crate::num::sums::sum_of;
 use crate::tape::elementwise::Bar;
 use crate::tape::elementwise::Lanes;
+use crate::tape::elementwise::Seed;
 use smallvec::SmallVec;
 use std::cell::Cell;
 
@@ -18,7 +19,8 @@ pub(in crate::tape) fn entries(rows: usize, size: usize) -> usize {
 /// The first rows of an upper triangle T, of which each lane has one.
 #[derive(Clone, Copy)]
 pub(in crate::tape) struct Triangle<'a> {
-    /// Columns of T.
+    /// Rows and columns of T.
+    pub rows: usize,
     pub size: usize,
     /// Entry `e`, row by row, of lane `i` at `e * step + i`.
     pub entries: &'a [f64],
@@ -33,38 +35,50 @@ impl<'a> Triangle<'a> {
         &self.entries[at * self.step..][..n]
     }
 
-    /// Writes |T (u, −1)|² of each lane over `out` and the rows of T (u, −1), one after another, over `residuals`.
-    pub fn squares<T: Scalar>(self, u: &[Lanes<'_, T>], residuals: &mut [T], out: &mut [T]) {
+    /// Writes w |T (u, −1)|² of each lane over `out`; and over `squares` what w multiplies, then the rows of T (u, −1), one after another.
+    pub fn forward<T: Scalar>(
+        self,
+        w: Lanes<'_, T>,
+        u: &[Lanes<'_, T>],
+        squares: &mut [T],
+        out: &mut [T],
+    ) {
         T::run(Forward {
             triangle: self,
+            w,
             u,
-            residuals,
+            squares,
             out,
         });
     }
 
-    /// Brings the adjoints of u to where they are wanted, given those of the squares. `memory` holds at least as many numbers as `residuals`.
+    /// Brings the adjoints of w and u, `bars`, to where they are wanted, given those of the values. `memory` is for as many numbers as
+    /// `squares`, which [`Triangle::forward`] wrote.
     pub fn adjoints<T: Scalar>(
         self,
-        residuals: &[T],
-        y_bar: &[Cell<T>],
-        bars: &[Bar<'_, T>],
+        w: Lanes<'_, T>,
+        squares: &[T],
+        y_bar: Seed<'_, T>,
+        bars: (Bar<'_, T>, &[Bar<'_, T>]),
         memory: &mut [T],
     ) {
         T::run(Backward {
             triangle: self,
-            residuals,
+            w,
+            squares,
             y_bar,
             bars,
-            memory,
+            memory: &mut memory[..squares.len()],
+            n: squares.len() / (1 + self.rows),
         });
     }
 }
 
 struct Forward<'a, T> {
     triangle: Triangle<'a>,
+    w: Lanes<'a, T>,
     u: &'a [Lanes<'a, T>],
-    residuals: &'a mut [T],
+    squares: &'a mut [T],
     out: &'a mut [T],
 }
 
@@ -75,12 +89,14 @@ impl<T: Real> Task for Forward<'_, T> {
     fn run<F: Fma>(self) {
         let Forward {
             triangle,
+            w,
             u,
-            residuals,
+            squares,
             out,
         } = self;
         let n = out.len();
-        out.fill(T::zero());
+        let (squares, residuals) = squares.split_at_mut(n);
+        squares.fill(T::zero());
         for (i, row) in residuals.chunks_exact_mut(n).enumerate() {
             for (row, t) in row.iter_mut().zip(triangle.entry(i, u.len(), n)) {
                 *row = T::of(-*t);
@@ -100,8 +116,20 @@ impl<T: Real> Task for Forward<'_, T> {
                     }
                 }
             }
-            for (out, row) in out.iter_mut().zip(&*row) {
-                *out += *row * *row;
+            for (square, row) in squares.iter_mut().zip(&*row) {
+                *square += *row * *row;
+            }
+        }
+        match w {
+            Lanes::Each(w) => {
+                for ((out, square), w) in out.iter_mut().zip(squares).zip(w) {
+                    *out = *w * *square;
+                }
+            }
+            Lanes::Same(w) => {
+                for (out, square) in out.iter_mut().zip(squares) {
+                    *out = w * *square;
+                }
             }
         }
     }
@@ -109,10 +137,12 @@ impl<T: Real> Task for Forward<'_, T> {
 
 struct Backward<'a, T> {
     triangle: Triangle<'a>,
-    residuals: &'a [T],
-    y_bar: &'a [Cell<T>],
-    bars: &'a [Bar<'a, T>],
+    w: Lanes<'a, T>,
+    squares: &'a [T],
+    y_bar: Seed<'a, T>,
+    bars: (Bar<'a, T>, &'a [Bar<'a, T>]),
     memory: &'a mut [T],
+    n: usize,
 }
 
 impl<T: Real> Task for Backward<'_, T> {
@@ -122,22 +152,58 @@ impl<T: Real> Task for Backward<'_, T> {
     fn run<F: Fma>(self) {
         let Backward {
             triangle,
-            residuals,
+            w,
+            squares,
             y_bar,
-            bars,
+            bars: (w_bar, bars),
             memory,
+            n,
         } = self;
-        let (n, memory) = (y_bar.len(), &mut memory[..residuals.len()]);
-        for (row_bar, row) in memory.chunks_exact_mut(n).zip(residuals.chunks_exact(n)) {
-            for ((row_bar, row), y_bar) in row_bar.iter_mut().zip(row).zip(y_bar) {
-                let y_bar = y_bar.get();
-                let product = (y_bar + y_bar) * *row;
-                // A lane without adjoint adds nothing, whatever its values.
-                *row_bar = if y_bar.is_zero() { T::zero() } else { product };
+        let (squares, residuals) = squares.split_at(n);
+        let (lanes, row_bars) = memory.split_at_mut(n);
+        let seeds = lanes.iter_mut();
+        match y_bar {
+            Seed::Same(y_bar) => seeds.for_each(|seed| *seed = y_bar),
+            Seed::Each(y_bar) => seeds.zip(y_bar).for_each(|(seed, y_bar)| *seed = *y_bar),
+            Seed::Cells(y_bar) => {
+                (seeds.zip(y_bar)).for_each(|(seed, y_bar)| *seed = y_bar.get());
+            }
+        }
+        // A lane without adjoint adds nothing, whatever its values.
+        let zero = |seed: T, product: T| if seed.is_zero() { T::zero() } else { product };
+        for (row_bar, row) in row_bars.chunks_exact_mut(n).zip(residuals.chunks_exact(n)) {
+            match w {
+                Lanes::Each(w) => {
+                    for (((row_bar, row), seed), w) in
+                        row_bar.iter_mut().zip(row).zip(&*lanes).zip(w)
+                    {
+                        *row_bar = zero(*seed, (*seed + *seed) * *w * *row);
+                    }
+                }
+                Lanes::Same(w) => {
+                    for ((row_bar, row), seed) in row_bar.iter_mut().zip(row).zip(&*lanes) {
+                        *row_bar = zero(*seed, (*seed + *seed) * w * *row);
+                    }
+                }
+            }
+        }
+        for (seed, square) in lanes.iter_mut().zip(squares) {
+            *seed = zero(*seed, *seed * *square);
+        }
+        match w_bar {
+            Bar::None => {}
+            Bar::Set(to) => to.iter().zip(&*lanes).for_each(|(to, lane)| to.set(*lane)),
+            Bar::Add(to) => {
+                (to.iter().zip(&*lanes)).for_each(|(to, lane)| to.set(to.get() + *lane));
+            }
+            Bar::Sum(to) => {
+                let mut totals = [T::zero(); 8];
+                T::sums::<F>(&mut totals, lanes);
+                to.set(to.get() + sum_of(totals));
             }
         }
         for (k, bar) in bars.iter().enumerate() {
-            let rows = memory.chunks_exact(n).take(k + 1);
+            let rows = row_bars.chunks_exact(n).take(k + 1);
             let rows = (rows.enumerate()).map(|(i, row_bar)| (row_bar, triangle.entry(i, k, n)));
             match bar {
                 Bar::None => {}
@@ -175,9 +241,16 @@ fn add<'a, T: Real, F: Fma>(
     }
 }
 
-/// The numbers of a triangle that comes as an argument.
+/// The triangle that comes as an argument.
 fn numbers<T: Scalar>(triangle: &[T]) -> Vec<f64> {
     triangle.iter().map(|t| t.value()).collect()
+}
+
+/// The numbers of further arguments.
+fn each<'a, T>(args: &'a [&'a [T]], n: usize) -> SmallVec<[Lanes<'a, T>; 8]> {
+    (args.iter())
+        .flat_map(|arg| arg.chunks_exact(n).map(Lanes::Each))
+        .collect()
 }
 
 /// As [`EventOp::forward`](super::EventOp::forward), for a triangle of so many rows and columns.
@@ -188,16 +261,14 @@ pub(super) fn forward<T: Scalar>(
     out: &mut [T],
     scratch: &mut Vec<T>,
 ) {
-    scratch.resize(rows * n, T::zero());
+    scratch.resize((1 + rows) * n, T::zero());
     let triangle = Triangle {
+        rows,
         size,
         entries: &numbers(args[0]),
         step: n,
     };
-    let u: SmallVec<[Lanes<'_, T>; 8]> = (args[1..].iter())
-        .flat_map(|arg| arg.chunks_exact(n).map(Lanes::Each))
-        .collect();
-    triangle.squares(&u, scratch, out);
+    triangle.forward(Lanes::Each(args[1]), &each(&args[2..], n), scratch, out);
 }
 
 /// As [`EventOp::backward`](super::EventOp::backward).
@@ -211,16 +282,22 @@ pub(super) fn adjoint<T: Scalar>(
 ) {
     forward((rows, size), args, n, &mut vec![T::zero(); n], scratch);
     let triangle = Triangle {
+        rows,
         size,
         entries: &numbers(args[0]),
         step: n,
     };
-    let mut y_bar = y_bar.to_vec();
-    let bars: SmallVec<[Bar<'_, T>; 8]> = (out[1..].iter_mut())
+    let mut bars: SmallVec<[Bar<'_, T>; 8]> = (out[1..].iter_mut())
         .flat_map(|bar| Cell::from_mut(&mut **bar).as_slice_of_cells().chunks(n))
         .map(Bar::Add)
         .collect();
-    let mut memory = vec![T::zero(); rows * n];
-    let y_bar = Cell::from_mut(y_bar.as_mut_slice()).as_slice_of_cells();
-    triangle.adjoints(scratch, y_bar, &bars, &mut memory);
+    let w_bar = bars.remove(0);
+    let mut memory = vec![T::zero(); scratch.len()];
+    triangle.adjoints(
+        Lanes::Each(args[1]),
+        scratch,
+        Seed::Each(y_bar),
+        (w_bar, &bars),
+        &mut memory,
+    );
 }

@@ -53,9 +53,17 @@ fn claims() -> Vec<Claim> {
         claim(EventOp::LogSumExp, &[&[900.0, 0.3]]),
         claim(EventOp::CumulativeSum, &[&[0.0, 1.0, 0.0, 2.0]]),
         claim(EventOp::Dot, &[&right, &[1.0, 0.0, 3.0, -2.0, 0.5, 1e3]]),
-        residuals(3, 3, &[&[1.5, -0.7, 0.8, 0.0, 1.1, 2.5], &[0.3, -1.2]]),
-        residuals(2, 3, &[&[1.5, -0.7, 0.8, 0.6, 1.1], &[0.3], &[-1.2]]),
-        residuals(1, 1, &[&[3.0]]),
+        residuals(
+            3,
+            3,
+            &[&[1.5, -0.7, 0.8, 0.0, 1.1, 2.5], &[0.7], &[0.3, -1.2]],
+        ),
+        residuals(
+            2,
+            3,
+            &[&[1.5, -0.7, 0.8, 0.6, 1.1], &[-2.0], &[0.3], &[-1.2]],
+        ),
+        residuals(1, 1, &[&[3.0], &[1.5]]),
         claim(
             EventOp::Product {
                 rows: 2,
@@ -273,14 +281,14 @@ fn sums_and_extremes() {
     // (2·5 + 3·7 − 1)² + (4·7 − 6)² + 8²
     let squares = one(
         EventOp::SquaredResiduals { rows: 3, size: 3 },
-        &[&[2.0, 3.0, 1.0, 4.0, 6.0, 8.0], &[5.0, 7.0]],
+        &[&[2.0, 3.0, 1.0, 4.0, 6.0, 8.0], &[1.0], &[5.0, 7.0]],
     );
     assert_eq!(squares, [900.0 + 484.0 + 64.0]);
     let first = one(
         EventOp::SquaredResiduals { rows: 1, size: 3 },
-        &[&[2.0, 3.0, 1.0], &[5.0], &[7.0]],
+        &[&[2.0, 3.0, 1.0], &[0.5], &[5.0], &[7.0]],
     );
-    assert_eq!(first, [900.0]);
+    assert_eq!(first, [450.0]);
     assert!(one(EventOp::Max, &[&[1.0, f64::NAN, 2.0]])[0].is_nan());
     let args = [v.to_vec()];
     assert_eq!(

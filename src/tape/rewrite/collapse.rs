@@ -200,8 +200,15 @@ impl Together for Squares {
         );
         let (own, rest) = factors.split_at(entries(layout.rows, layout.size()) * cells);
         let mut onto = Onto::new(place.plate, place.rows, place.own);
-        let squares = squares(draft, &mut onto, &layout.coefficients, layout.rows, own);
         if rest.is_empty() {
+            let one = draft.number(1.0);
+            let squares = squares(
+                draft,
+                &mut onto,
+                one,
+                &layout.coefficients,
+                (layout.rows, own),
+            );
             let counts = draft.data(place.plate, 1, column(0).collect());
             let sd = self.sd(draft, &mut onto, rows);
             let density = draft.map(place.plate, self.row, &[counts, squares, sd]);
@@ -211,12 +218,19 @@ impl Together for Squares {
         let sd = self.sd(draft, &mut top, rows);
         let shared = &layout.coefficients[layout.rows..];
         let joined = moments::stack(rest, shared.len() + 1, cells);
-        let joined = self::squares(draft, &mut top, shared, shared.len() + 1, &joined);
+        let one = draft.number(1.0);
+        let joined = squares(draft, &mut top, one, shared, (shared.len() + 1, &joined));
         let counts = draft.number(column(0).sum());
         let density = draft.map(PlateId::TOP, self.row, &[counts, joined, sd]);
         let density = draft.plus(density, vec![column(1).sum()]);
         let weight = half_precision(draft, place.plate, sd);
-        let squares = draft.map(place.plate, &MUL, &[squares, weight]);
+        let squares = squares(
+            draft,
+            &mut onto,
+            weight,
+            &layout.coefficients,
+            (layout.rows, own),
+        );
         let all = draft.push(PlateId::TOP, 1, Op::Reduce(Reduce::Sum, squares, None));
         Some((draft.map(PlateId::TOP, &ADD, &[density, all]), note))
     }
@@ -232,17 +246,17 @@ impl Squares {
     }
 }
 
-/// The sum of the squares of the first `rows` rows of T (u, −1), given these of T.
+/// The sum of the squares of the first rows of T (u, −1), given these of T, times `weight`.
 fn squares(
     draft: &mut Draft,
     onto: &mut Onto<'_>,
+    weight: NodeId,
     coefficients: &[Coefficient<'_>],
-    rows: usize,
-    factor: &[f64],
+    (rows, factor): (usize, &[f64]),
 ) -> NodeId {
     let size = coefficients.len() + 1;
     let factor = draft.data(onto.to, entries(rows, size), factor.to_vec());
-    let mut args = vec![factor];
+    let mut args = vec![factor, weight];
     args.extend(stack(draft, onto, coefficients));
     draft.event(onto.to, EventOp::SquaredResiduals { rows, size }, &args)
 }

@@ -42,7 +42,7 @@ pub(super) struct Cells {
 
 /// Some rows of a cell, in their order.
 #[derive(Clone, Copy)]
-pub(super) enum Rows<'a> {
+pub(super) enum CellRows<'a> {
     /// Neighbours: the first, and how many.
     Side(usize, usize),
     /// These.
@@ -87,21 +87,21 @@ impl Cells {
     }
 
     /// The rows of a cell.
-    pub fn rows(&self, cell: usize) -> Rows<'_> {
+    pub fn rows(&self, cell: usize) -> CellRows<'_> {
         let (start, end) = (self.starts[cell] as usize, self.starts[cell + 1] as usize);
         match &self.order {
-            None => Rows::Side(start, end - start),
-            Some(order) => Rows::Listed(&order[start..end]),
+            None => CellRows::Side(start, end - start),
+            Some(order) => CellRows::Listed(&order[start..end]),
         }
     }
 }
 
-impl<'a> Rows<'a> {
+impl<'a> CellRows<'a> {
     /// How many there are.
     pub fn len(self) -> usize {
         match self {
-            Rows::Side(_, n) => n,
-            Rows::Listed(rows) => rows.len(),
+            CellRows::Side(_, n) => n,
+            CellRows::Listed(rows) => rows.len(),
         }
     }
 
@@ -109,17 +109,17 @@ impl<'a> Rows<'a> {
     #[inline(always)]
     pub fn iter(self) -> impl Iterator<Item = usize> + use<'a> {
         let at = move |i: usize| match self {
-            Rows::Side(first, _) => first + i,
-            Rows::Listed(rows) => rows[i] as usize,
+            CellRows::Side(first, _) => first + i,
+            CellRows::Listed(rows) => rows[i] as usize,
         };
         (0..self.len()).map(at)
     }
 
     /// Parts of at most `most`.
-    fn parts(self, most: usize) -> impl Iterator<Item = Rows<'a>> + use<'a> {
+    fn parts(self, most: usize) -> impl Iterator<Item = CellRows<'a>> + use<'a> {
         (0..self.len()).step_by(most).map(move |first| match self {
-            Rows::Side(start, n) => Rows::Side(start + first, most.min(n - first)),
-            Rows::Listed(rows) => Rows::Listed(&rows[first..rows.len().min(first + most)]),
+            CellRows::Side(start, n) => CellRows::Side(start + first, most.min(n - first)),
+            CellRows::Listed(rows) => CellRows::Listed(&rows[first..rows.len().min(first + most)]),
         })
     }
 }
@@ -130,7 +130,7 @@ impl<'a> Rows<'a> {
 /// The parts that are factored do not depend on the number of threads, nor does the order in which they are joined.
 pub(super) fn moments(columns: &Columns<'_>, cells: &Cells) -> Option<Vec<f64>> {
     let size = columns.columns.len();
-    let parts: Vec<Rows<'_>> = (0..cells.len())
+    let parts: Vec<CellRows<'_>> = (0..cells.len())
         .flat_map(|cell| cells.rows(cell).parts(PART))
         .collect();
     let each = numbers(size);
@@ -235,7 +235,7 @@ impl Task for Reflect<'_> {
 /// Factors some rows.
 struct Part<'a, 'b> {
     columns: &'a Columns<'a>,
-    rows: Rows<'a>,
+    rows: CellRows<'a>,
     work: &'a mut [f64],
     moments: &'b mut [f64],
 }
@@ -265,12 +265,12 @@ impl Task for Part<'_, '_> {
             let constant = if k + 1 == size { columns.constant } else { 0.0 };
             let values = &column.values[column.start..];
             match rows {
-                Rows::Side(first, n) => {
+                CellRows::Side(first, n) => {
                     for (x, value) in work.iter_mut().zip(&values[first..first + n]) {
                         *x = *value + constant;
                     }
                 }
-                Rows::Listed(rows) => {
+                CellRows::Listed(rows) => {
                     for (x, row) in work.iter_mut().zip(rows) {
                         *x = values[*row as usize] + constant;
                     }
