@@ -595,9 +595,9 @@ fn cells_keep_what_sees_their_own_coefficients() {
             .collect::<Option<Vec<u32>>>()
     };
     for (statement, rows) in [
-        ("y ~ Normal(a + s * x + beta * o + v[1] * b, sigma)", [2, 3]),
-        ("y ~ Normal(mu + s * x + beta * o + v[1] * b, 2)", [1, 4]),
-        ("y ~ Normal(a + s * x, se)", [2, 1]),
+        ("y ~ Normal(a + s * x + beta * o + v[1] * b, sigma)", [3, 2]),
+        ("y ~ Normal(mu + s * x + beta * o + v[1] * b, 2)", [4, 1]),
+        ("y ~ Normal(a + s * x, se)", [1, 2]),
     ] {
         assert_eq!(triangles(statement), Some(rows.to_vec()), "{statement}");
     }
