@@ -51,7 +51,7 @@ elementwise! {
             let z = (x - mean) / sd;
             [-z / sd, z / sd, (z * z - T::one()) / sd]
         },
-        one_pass: [x, mean, sd] by mean shared sd {
+        one_pass: [x, mean, sd] by mean against x shared sd {
             add: {
                 let z = (x - mean) * (T::one() / sd);
                 -T::of(0.5) * z * z - (sd.log() + T::of(HALF_LOG_TWO_PI))
@@ -90,7 +90,7 @@ elementwise! {
             let z = (x - mean) / sd;
             [-z / sd, z / sd, (z * z - n) / sd, T::zero()]
         },
-        one_pass: [x, mean, sd, n] by mean shared sd {
+        one_pass: [x, mean, sd, n] by mean against x shared sd {
             add: {
                 let z = (x - mean) * (T::one() / sd);
                 -T::of(0.5) * z * z - n * (sd.log() + T::of(HALF_LOG_TWO_PI))

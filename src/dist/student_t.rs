@@ -52,7 +52,7 @@ elementwise! {
             [slope, by_df(df, z), -slope, -slope * z - T::one() / scale]
         },
         aside: [df],
-        one_pass: [x, df, loc, scale] by loc shared df, scale {
+        one_pass: [x, df, loc, scale] by loc against x shared df, scale {
             add: standard(df, (x - loc) * (T::one() / scale)) - scale.log(),
             partials: {
                 let precision = T::one() / scale;

@@ -350,7 +350,7 @@ impl Reader<'_> {
                 })
             }
             EventOp::PickAt { .. }
-            | EventOp::SquaredResiduals(_)
+            | EventOp::SquaredResiduals { .. }
             | EventOp::Min
             | EventOp::Max
             | EventOp::LogSumExp

@@ -7,6 +7,7 @@ use indexmap::IndexSet;
 use smallvec::SmallVec;
 use std::borrow::Cow;
 use std::cmp::Ordering;
+use std::sync::Arc;
 
 /// A row that lies in no element.
 pub(super) const NOWHERE: u32 = Column::NONE;
@@ -186,7 +187,7 @@ pub(super) enum Elements {
 /// The element in which each row of a table lies.
 pub(super) struct Located {
     /// From 0; [`NOWHERE`] for the rows below.
-    pub(super) elements: Vec<u32>,
+    pub(super) elements: Arc<[u32]>,
     /// Rows with a missing cell in the key.
     pub(super) missing: Vec<usize>,
     /// Rows whose key is no element's.
@@ -269,19 +270,14 @@ impl Elements {
             Elements::Numbers(_) => key.first().copied(),
             Elements::Keys { keys, .. } => keys.get_index_of(&key).map(|i| i as u32),
         };
-        let mut located = Located {
-            elements: Vec::with_capacity(rows),
-            missing: Vec::new(),
-            unknown: Vec::new(),
-        };
+        let (mut missing, mut unknown) = (Vec::new(), Vec::new());
         // Rows with the key of the row before, of which sorted tables have many, lie where it does.
         let mut before: (Key, Option<u32>) = (Key::new(), None);
-        for row in 0..rows {
+        let locate = |row: usize| {
             let codes = labelled.iter().map(|column| column.codes.get(row));
             if codes.clone().any(|code| code == NOWHERE) {
-                located.missing.push(row);
-                located.elements.push(NOWHERE);
-                continue;
+                missing.push(row);
+                return NOWHERE;
             }
             if !codes.clone().eq(before.0.iter().copied()) {
                 let key: Option<Key> = codes
@@ -292,11 +288,17 @@ impl Elements {
                 before = (codes.collect(), key.and_then(element));
             }
             if before.1.is_none() {
-                located.unknown.push(row);
+                unknown.push(row);
             }
-            located.elements.push(before.1.unwrap_or(NOWHERE));
+            before.1.unwrap_or(NOWHERE)
+        };
+        // Of a known length, so that the table is written where it stays.
+        let elements = (0..rows).map(locate).collect();
+        Located {
+            elements,
+            missing,
+            unknown,
         }
-        located
     }
 }
 

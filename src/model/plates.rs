@@ -149,7 +149,7 @@ impl Populated {
                 self.doubtful.insert((table, plate));
             }
         }
-        Some(Lies::In(located.elements.into()))
+        Some(Lies::In(located.elements))
     }
 }
 

@@ -115,8 +115,23 @@ impl<'a> Search<'a> {
     /// The values of a node that only runs as a part of another.
     fn worked_out(&mut self, node: NodeId, element: usize) -> Vec<f64> {
         let tape = self.tape;
-        let Op::Map(op, args) = &tape.nodes[node.index()].op else {
-            return Vec::new();
+        let (op, args) = match &tape.nodes[node.index()].op {
+            Op::Map(op, args) => (op, args),
+            Op::Reduce(Reduce::Sum, from, index) => {
+                let mut sums = vec![0.0; tape.nodes[node.index()].width];
+                for i in (0..self.len(*from)).filter(|i| at(index, *i) == element) {
+                    for (sum, value) in sums.iter_mut().zip(self.values(*from, i)) {
+                        *sum += value;
+                    }
+                }
+                return sums;
+            }
+            Op::Input(_)
+            | Op::Constant(_)
+            | Op::Data(_)
+            | Op::Event(..)
+            | Op::Lift(..)
+            | Op::Reduce(Reduce::Min | Reduce::Max, ..) => return Vec::new(),
         };
         let args: Vec<Vec<f64>> = (args.iter().map(|arg| self.values(*arg, element))).collect();
         (0..tape.nodes[node.index()].width)

@@ -10,19 +10,18 @@ use super::elementwise::Scalar;
 use super::elementwise::Seed;
 use super::elementwise::Stretch;
 use super::elementwise::StretchArg;
+use super::event::residuals::Triangle;
 use super::lanes;
 use super::program::Arg;
 use super::program::ArgBar;
 use super::program::Chunk;
 use super::program::Export;
-use super::program::From;
 use super::program::Home;
 use super::program::Instr;
 use super::program::Operand;
 use super::program::OwnBar;
 use super::program::Reach;
 use super::program::Slot;
-use super::program::Source;
 use super::program::Stage;
 use smallvec::SmallVec;
 use std::cell::Cell;
@@ -81,12 +80,12 @@ pub(super) struct Slots<T> {
     pub extra: Vec<T>,
     /// What instructions that sum up have summed up.
     pub summed: Vec<T>,
-    /// The memory of their loops.
-    pub running: Running<T>,
+    /// The memory of their loops; large, and apart so that slots are handed on as they are.
+    pub running: Box<Running<T>>,
 }
 
-/// Parts of a block that read one place each: the place, and the lanes.
-type Runs = SmallVec<[(usize, Range<usize>); 8]>;
+/// Something for each number of an event.
+type Numbers<T> = SmallVec<[T; 8]>;
 
 /// No element.
 pub(super) const NO_ELEMENT: u32 = u32::MAX;
@@ -156,6 +155,21 @@ impl<'a, T: Scalar> Sweep<'a, T> {
                 Instr::Event { op, args, .. } => {
                     let inputs = self.events(args, before);
                     op.forward(&inputs, n, out, &mut slots.extra);
+                }
+                Instr::Squares {
+                    triangle,
+                    rows,
+                    w,
+                    u,
+                    ..
+                } => {
+                    let w = self.lanes(w, before, 0, n);
+                    let u: Numbers<Lanes<'_, T>> = (u.iter())
+                        .map(|(arg, k)| self.lanes(arg, before, *k, n))
+                        .collect();
+                    let (out, squares) = out.split_at_mut(n);
+                    self.triangle((*rows, u.len() + 1), triangle)
+                        .forward(w, &u, squares, out);
                 }
             }
         }
@@ -247,12 +261,15 @@ impl<'a, T: Scalar> Sweep<'a, T> {
                     summed: Some(start),
                     ..
                 } => {
-                    let by = T::kernel(op).one_pass.as_ref().map(|kernel| kernel.by);
+                    let kernel = T::kernel(op).one_pass.as_ref();
+                    let by = kernel.map(|kernel| kernel.by);
+                    let against = kernel.and_then(|kernel| kernel.against);
                     let seed = seed * T::of(*times);
                     for (k, arg) in args.iter().enumerate() {
                         let goal = self.goal(arg, bars, gathered, 0, n);
-                        if by == Some(k) {
+                        if by == Some(k) || against == Some(k) {
                             let slopes = &values[self.stage.range(*slot, n)];
+                            let seed = if by == Some(k) { seed } else { -seed };
                             lanes::bring_times(slopes, seed, goal);
                         } else if let Bar::Sum(total) = goal
                             && !seed.is_zero()
@@ -321,6 +338,31 @@ impl<'a, T: Scalar> Sweep<'a, T> {
                         }
                     }
                 }
+                Instr::Squares {
+                    triangle,
+                    rows,
+                    w,
+                    u,
+                    slot,
+                    bar,
+                } => {
+                    let y_bar = match bar {
+                        OwnBar::None => continue,
+                        OwnBar::Terms(times) => Seed::Same(seed * T::of(*times)),
+                        OwnBar::Slot(slot) => Seed::Cells(&bars[self.stage.range(*slot, n)]),
+                    };
+                    let goal = |arg, k| self.goal(arg, bars, gathered, k, n);
+                    let w_bar = goal(w, 0);
+                    let u_bars: Numbers<Bar<'_, T>> =
+                        u.iter().map(|(arg, k)| goal(arg, *k)).collect();
+                    self.triangle((*rows, u.len() + 1), triangle).adjoints(
+                        self.lanes(w, values, 0, n),
+                        &values[self.stage.range(*slot, n)][n..],
+                        y_bar,
+                        (w_bar, &u_bars),
+                        scratch,
+                    );
+                }
                 Instr::Event {
                     bar: OwnBar::None | OwnBar::Terms(_),
                     ..
@@ -332,51 +374,6 @@ impl<'a, T: Scalar> Sweep<'a, T> {
     /// The cells of a slot of adjoints.
     fn at<'c>(&self, bars: &'c [Cell<T>], home: Home) -> &'c [Cell<T>] {
         &bars[self.stage.range(home.slot, self.block.n)]
-    }
-
-    /// Component `k` of a source at all elements of its plate; data only where they are numbers of this type.
-    fn read(&self, source: &Source, k: usize) -> Option<&'a [T]>
-    where
-        Self: 'a,
-    {
-        let at = k * source.len;
-        match &source.from {
-            From::Input { offset, .. } => Some(&self.z[offset + at..]),
-            From::Store { store, .. } => Some(&self.draw.stores[*store][at..]),
-            From::Data { .. } => None,
-        }
-    }
-
-    /// The value of component `k` of a source at a place.
-    fn value(&self, source: &Source, k: usize, place: usize) -> T {
-        let at = k * source.len + place;
-        match &source.from {
-            From::Input { offset, .. } => self.z[offset + at],
-            From::Store { store, .. } => self.draw.stores[*store][at],
-            From::Data { values } => T::of(values[at]),
-        }
-    }
-
-    /// The one place that all elements of the block read of a source, if there is only one, and it is known at once.
-    fn place(&self, source: &Source) -> Option<usize> {
-        let Block { first, n } = self.block;
-        match &source.reach {
-            Reach::Own => None,
-            Reach::Top => Some(0),
-            Reach::Index { runs: None, .. } => None,
-            Reach::Index { index, .. } => {
-                (index[first] == index[first + n - 1]).then_some(index[first] as usize)
-            }
-        }
-    }
-
-    /// Whether elementwise instructions take a source from where it is, and bring its adjoint to where it is gathered.
-    fn is_in_place(&self, source: &Source) -> bool {
-        match (&source.reach, &source.from) {
-            (Reach::Own, From::Data { values }) => T::in_place(&values[..0]).is_some(),
-            (Reach::Own, From::Input { .. } | From::Store { .. }) | (Reach::Top, _) => true,
-            (Reach::Index { .. }, _) => !source.filled && self.place(source).is_some(),
-        }
     }
 
     /// The arguments of piece `k` of an elementwise instruction, of `m` lanes.
@@ -392,41 +389,41 @@ impl<'a, T: Scalar> Sweep<'a, T> {
     {
         let mut inputs = [Lanes::Same(T::default()); MOST_ARGS];
         for (input, arg) in inputs.iter_mut().zip(args) {
-            *input = match &arg.operand {
-                Operand::Constant(values) => {
-                    Lanes::Same(T::of(values[if values.len() == 1 { 0 } else { k }]))
-                }
-                Operand::Slot(slot) => {
-                    let start = self.stage.component(*slot, self.block.n, k).start;
-                    Lanes::Each(&values[start..start + m])
-                }
-                Operand::Source { source, slot } => {
-                    let source = &self.stage.sources[*source];
-                    self.near(source, if source.width == 1 { 0 } else { k })
-                        .unwrap_or_else(|| {
-                            Lanes::Each(&values[self.stage.component(*slot, self.block.n, k)])
-                        })
-                }
-            };
+            *input = self.lanes(arg, values, k, m);
         }
         inputs
     }
 
-    /// Component `k` of a source from where it is, if that can be.
-    fn near(&self, source: &'a Source, k: usize) -> Option<Lanes<'a, T>> {
-        let Block { first, n } = self.block;
-        match (&source.reach, &source.from) {
-            (Reach::Own, From::Data { values }) => {
-                T::in_place(&values[k * source.len + first..][..n]).map(Lanes::Each)
+    /// Component `k` of an argument, or, of one that has but one, that one; of `m` lanes where it is in a slot.
+    fn lanes<'v>(&self, arg: &Arg, values: &'v [T], k: usize, m: usize) -> Lanes<'v, T>
+    where
+        'a: 'v,
+    {
+        match &arg.operand {
+            Operand::Constant(values) => {
+                Lanes::Same(T::of(values[if values.len() == 1 { 0 } else { k }]))
             }
-            (Reach::Own, From::Input { .. } | From::Store { .. }) => self
-                .read(source, k)
-                .map(|values| Lanes::Each(&values[first..first + n])),
-            (Reach::Top, _) => Some(Lanes::Same(self.value(source, k, 0))),
-            (Reach::Index { .. }, _) if source.filled => None,
-            (Reach::Index { .. }, _) => self
-                .place(source)
-                .map(|place| Lanes::Same(self.value(source, k, place))),
+            Operand::Slot(slot) => {
+                let start = self.stage.component(*slot, self.block.n, k).start;
+                Lanes::Each(&values[start..start + m])
+            }
+            Operand::Source { source, slot } => {
+                let source = &self.stage.sources[*source];
+                self.near(source, if source.width == 1 { 0 } else { k })
+                    .unwrap_or_else(|| {
+                        Lanes::Each(&values[self.stage.component(*slot, self.block.n, k)])
+                    })
+            }
+        }
+    }
+
+    /// The triangles of the block.
+    fn triangle<'t>(&self, (rows, size): (usize, usize), triangle: &'t [f64]) -> Triangle<'t> {
+        Triangle {
+            rows,
+            size,
+            entries: &triangle[self.block.first..],
+            step: self.stage.len,
         }
     }
 
@@ -481,70 +478,6 @@ impl<'a, T: Scalar> Sweep<'a, T> {
             .collect()
     }
 
-    /// Writes a source's values lane by lane.
-    fn fetch(&self, source: &Source, out: &mut [T]) {
-        let Block { first, n } = self.block;
-        if let (Some(runs), Some(values)) = (self.runs(source), self.read(source, 0)) {
-            let len = source.len;
-            return lanes::spread(values, len, &runs, n, out);
-        }
-        for (k, lanes) in out.chunks_exact_mut(n).enumerate() {
-            match (&source.reach, self.read(source, k)) {
-                (Reach::Own, Some(values)) => lanes.copy_from_slice(&values[first..first + n]),
-                (Reach::Own, None) => {
-                    for (i, lane) in lanes.iter_mut().enumerate() {
-                        *lane = self.value(source, k, first + i);
-                    }
-                }
-                (Reach::Top, _) => lanes.fill(self.value(source, k, 0)),
-                (Reach::Index { index, .. }, _) => {
-                    for (lane, place) in lanes.iter_mut().zip(&index[first..]) {
-                        *lane = self.value(source, k, *place as usize);
-                    }
-                }
-            }
-        }
-    }
-
-    /// The runs of the block in which a source of another plate is the same: its element, and the lanes.
-    fn runs(&self, source: &Source) -> Option<Runs> {
-        match &source.reach {
-            Reach::Index {
-                index,
-                runs: Some(runs),
-            } => Some(self.block.runs(index, runs).collect()),
-            Reach::Index { runs: None, .. } | Reach::Own | Reach::Top => None,
-        }
-    }
-
-    /// The adjoint of [`Sweep::fetch`].
-    fn unfetch(&self, source: usize, y_bar: &[Cell<T>], gathered: &[Cell<T>]) {
-        let Block { first, n } = self.block;
-        let view = self.chunk.bars[source];
-        let add = |at: usize, value: T| gathered[at].set(gathered[at].get() + value);
-        if let Some(mut runs) = self.runs(&self.stage.sources[source]) {
-            for (place, _) in &mut runs {
-                *place = view.at(0, *place);
-            }
-            return lanes::gather(y_bar, n, &runs, gathered, view.len);
-        }
-        for (k, lanes) in y_bar.chunks_exact(n).enumerate() {
-            match &self.stage.sources[source].reach {
-                Reach::Own => {
-                    for (i, bar) in lanes.iter().enumerate() {
-                        add(view.at(k, first + i), bar.get());
-                    }
-                }
-                Reach::Top => add(view.at(k, 0), lanes::total_of_cells(lanes)),
-                Reach::Index { index, .. } => {
-                    for (bar, place) in lanes.iter().zip(&index[first..]) {
-                        add(view.at(k, *place as usize), bar.get());
-                    }
-                }
-            }
-        }
-    }
-
     /// Brings the adjoint of what a stage made for others back to its slot.
     fn take_back(&self, export: &Export, home: Home, bars: &[Cell<T>]) {
         let Block { first, n } = self.block;
@@ -586,22 +519,6 @@ impl Reduce {
     }
 }
 
-impl Block {
-    /// The parts of the block with one index each: the index, and the lanes.
-    fn runs<'r>(
-        self,
-        index: &'r [u32],
-        runs: &'r [u32],
-    ) -> impl Iterator<Item = (usize, Range<usize>)> + 'r {
-        let (first, end) = (self.first, self.first + self.n);
-        let at = runs.partition_point(|start| *start as usize <= first) - 1;
-        runs[at..].windows(2).map_while(move |run| {
-            let (from, to) = ((run[0] as usize).max(first), (run[1] as usize).min(end));
-            (from < end).then(|| (index[from] as usize, from - first..to - first))
-        })
-    }
-}
-
 /// The sum of a density over some lanes, without what is apart; writes its slopes and the sums of its shared partial derivatives.
 fn sum_up<T: Scalar>(
     op: &Elementwise,
@@ -632,7 +549,9 @@ fn pieces(instr: &Instr, n: usize) -> impl Iterator<Item = (usize, Range<usize>)
     let width = instr.slot().width;
     let whole = match instr {
         Instr::Map { whole, .. } => *whole,
-        Instr::Fetch { .. } | Instr::Fill { .. } | Instr::Event { .. } => true,
+        Instr::Fetch { .. } | Instr::Fill { .. } | Instr::Event { .. } | Instr::Squares { .. } => {
+            true
+        }
     };
     let (count, each) = if whole { (1, width * n) } else { (width, n) };
     (0..count).map(move |k| (k, k * each..(k + 1) * each))

@@ -23,6 +23,7 @@ mod lanes;
 mod passes;
 mod planner;
 mod program;
+mod reading;
 mod rewrite;
 mod run;
 mod stage;
@@ -153,17 +154,7 @@ struct Listing {
 impl Listing {
     /// The nodes that these terms and outputs need.
     fn needed(nodes: &[Node], terms: &[NodeId], outputs: &[NodeId]) -> Listing {
-        let mut needed = vec![false; nodes.len()];
-        for root in terms.iter().chain(outputs) {
-            needed[root.index()] = true;
-        }
-        for i in (0..nodes.len()).rev() {
-            if needed[i] {
-                for arg in nodes[i].op.args() {
-                    needed[arg.index()] = true;
-                }
-            }
-        }
+        let needed = program::needed(nodes, terms, outputs);
         let mut place = vec![NodeId(0); nodes.len()];
         let mut kept: Vec<Node> = Vec::new();
         for (i, node) in nodes.iter().enumerate().filter(|(i, _)| needed[*i]) {

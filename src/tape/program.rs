@@ -10,6 +10,7 @@ use super::Node;
 use super::NodeId;
 use super::Op;
 use super::Reduce;
+use super::elementwise::ADD;
 use super::elementwise::Elementwise;
 use super::event::EventOp;
 use super::glm;
@@ -187,6 +188,18 @@ pub(super) enum Instr {
         slot: Slot,
         bar: OwnBar,
     },
+    /// [`EventOp::SquaredResiduals`], whose arguments are where they are for elementwise operations.
+    Squares {
+        /// T, of all elements of the plate.
+        triangle: Arc<[f64]>,
+        rows: usize,
+        w: Arg,
+        /// For each number of u the argument that it is of, and its place there.
+        u: Vec<(Arg, usize)>,
+        /// The value, and behind it |T (u, −1)|² and the rows of T (u, −1).
+        slot: Slot,
+        bar: OwnBar,
+    },
 }
 
 impl Instr {
@@ -195,6 +208,7 @@ impl Instr {
             Instr::Fetch { slot, .. }
             | Instr::Fill { slot, .. }
             | Instr::Map { slot, .. }
+            | Instr::Squares { slot, .. }
             | Instr::Event { slot, .. } => *slot,
         }
     }
@@ -285,13 +299,18 @@ impl Program {
         } else {
             Vec::new()
         };
-        let level = levels(nodes, terms, outputs);
+        let summands: Vec<(usize, NodeId)> = (terms.iter().enumerate())
+            .flat_map(|(k, id)| summands(nodes, *id).into_iter().map(move |id| (k, id)))
+            .collect();
+        let roots: Vec<NodeId> = (summands.iter().map(|(_, id)| id)).copied().collect();
+        let level = levels(nodes, &roots, outputs);
         let mut planner = Planner::new(nodes, lens, level);
         for root in outputs {
             planner.keep(*root);
         }
         // Stores are known before any stage is written: what a lift or a later stage of the same plate reads is kept.
-        for (i, node) in nodes.iter().enumerate() {
+        let needed = needed(nodes, &roots, outputs);
+        for (i, node) in nodes.iter().enumerate().filter(|(i, _)| needed[*i]) {
             match &node.op {
                 Op::Lift(from, _) => planner.keep_for_reading(*from),
                 Op::Reduce(..) => {
@@ -313,13 +332,7 @@ impl Program {
             .filter(|(_, node)| !matches!(node.op, Op::Constant(_)))
             .map(|(i, node)| (planner.level[i], node.plate))
             .chain(
-                terms
-                    .iter()
-                    .map(|t| (planner.level[t.index()], nodes[t.index()].plate)),
-            )
-            .chain(
-                outputs
-                    .iter()
+                (roots.iter().chain(outputs))
                     .map(|t| (planner.level[t.index()], nodes[t.index()].plate)),
             )
             .collect();
@@ -327,7 +340,7 @@ impl Program {
         keys.dedup();
         let stages = keys
             .into_iter()
-            .map(|(level, plate)| Stage::plan(&mut planner, level, plate, terms, &glms))
+            .map(|(level, plate)| Stage::plan(&mut planner, level, plate, &summands, &glms))
             .filter(|stage| !stage.exports.is_empty() || !stage.sums.is_empty())
             .collect();
         for glm in &mut glms {
@@ -340,6 +353,41 @@ impl Program {
             stores: planner.stores,
             terms: terms.len(),
         }
+    }
+}
+
+/// Whether each node is one of these, or one that they need.
+pub(super) fn needed(nodes: &[Node], terms: &[NodeId], outputs: &[NodeId]) -> Vec<bool> {
+    let mut needed = vec![false; nodes.len()];
+    for root in terms.iter().chain(outputs) {
+        needed[root.index()] = true;
+    }
+    for i in (0..nodes.len()).rev() {
+        if needed[i] {
+            for arg in nodes[i].op.args() {
+                needed[arg.index()] = true;
+            }
+        }
+    }
+    needed
+}
+
+/// The nodes whose sums over all elements add up to a term: those under sums and reductions at the top level, which then need not be
+/// kept.
+fn summands(nodes: &[Node], term: NodeId) -> Vec<NodeId> {
+    let node = &nodes[term.index()];
+    match &node.op {
+        Op::Reduce(Reduce::Sum, from, _) if node.plate == PlateId::TOP => vec![*from],
+        Op::Map(op, args) if **op == ADD && node.plate == PlateId::TOP => {
+            (args.iter().flat_map(|arg| summands(nodes, *arg))).collect()
+        }
+        Op::Input(_)
+        | Op::Constant(_)
+        | Op::Data(_)
+        | Op::Map(..)
+        | Op::Event(..)
+        | Op::Lift(..)
+        | Op::Reduce(..) => vec![term],
     }
 }
 

@@ -9,7 +9,6 @@ use super::block::Gathered;
 use super::block::NO_ELEMENT;
 use super::block::Slots;
 use super::block::Sweep;
-use super::elementwise::Running;
 use super::elementwise::Scalar;
 use super::glm;
 use super::glm::Bars;
@@ -319,7 +318,7 @@ impl<T: Scalar> Default for Slots<T> {
             scratch: Vec::new(),
             extra: Vec::new(),
             summed: Vec::new(),
-            running: Running::default(),
+            running: Box::default(),
         }
     }
 }

@@ -1,5 +1,6 @@
 //! The plan of one stage: which nodes it runs, where their values and adjoints lie, and how its elements are cut.
 
+use super::Node;
 use super::NodeId;
 use super::Op;
 use super::apart::Known;
@@ -8,6 +9,7 @@ use super::elementwise::ADD;
 use super::elementwise::MUL;
 use super::elementwise::MUL_ADD;
 use super::elementwise::SUB;
+use super::event::EventOp;
 use super::glm::Glm;
 use super::planner::Planner;
 use super::program::Arg;
@@ -60,7 +62,7 @@ impl Stage {
         planner: &mut Planner<'_>,
         level: usize,
         plate: PlateId,
-        terms: &[NodeId],
+        terms: &[(usize, NodeId)],
         glms: &[Glm],
     ) -> Stage {
         let count = planner.nodes.len();
@@ -120,7 +122,7 @@ impl Plan<'_, '_> {
     }
 
     /// The nodes whose values outlive the stage.
-    fn find_roots(&mut self, terms: &[NodeId], glms: &[Glm]) {
+    fn find_roots(&mut self, terms: &[(usize, NodeId)], glms: &[Glm]) {
         for (i, store) in self.planner.kept.iter().enumerate() {
             let id = NodeId(i as u32);
             if let Some(store) = store
@@ -129,9 +131,8 @@ impl Plan<'_, '_> {
                 self.exports.push((id, *store));
             }
         }
-        self.sums = (terms.iter().enumerate())
-            .filter(|(k, term)| self.mine(**term) && glms.iter().all(|glm| glm.term != *k))
-            .map(|(k, term)| (k, *term))
+        self.sums = (terms.iter().copied())
+            .filter(|(k, term)| self.mine(*term) && glms.iter().all(|glm| glm.term != *k))
             .collect();
     }
 
@@ -166,7 +167,8 @@ impl Plan<'_, '_> {
             if !self.needed[i] || !self.works_out(id) {
                 continue;
             }
-            let whole_events = matches!(self.planner.node(id).op, Op::Event(..));
+            let node = self.planner.node(id);
+            let whole_events = matches!(node.op, Op::Event(..)) && squares(node).is_none();
             for arg in self.args(id) {
                 let constant = matches!(self.planner.node(arg).op, Op::Constant(_));
                 self.needed[arg.index()] |= whole_events || !constant;
@@ -216,11 +218,13 @@ impl Plan<'_, '_> {
         }
     }
 
-    /// What a node's instruction takes.
+    /// What a node's instruction takes, but for a triangle that is data.
     fn args(&self, id: NodeId) -> SmallVec<[NodeId; 4]> {
-        match self.product_of(id) {
-            Some(args) => SmallVec::from_slice(&args),
-            None => SmallVec::from_slice(self.planner.node(id).op.args()),
+        let node = self.planner.node(id);
+        match (self.product_of(id), squares(node)) {
+            (Some(args), _) => SmallVec::from_slice(&args),
+            (None, Some(_)) => SmallVec::from_slice(&node.op.args()[1..]),
+            (None, None) => SmallVec::from_slice(node.op.args()),
         }
     }
 
@@ -232,7 +236,7 @@ impl Plan<'_, '_> {
                     start: self.stage.values,
                     width: node.width,
                 };
-                self.stage.values += node.width;
+                self.stage.values += node.width + squares(node).map_or(0, |rows| 1 + rows);
             }
         }
     }
@@ -246,7 +250,8 @@ impl Plan<'_, '_> {
                 continue;
             }
             let terms = self.sums.iter().filter(|(_, term)| *term == id).count();
-            if matches!(node.op, Op::Map(..)) && self.works_out(id) && terms == self.uses[i] {
+            let takes_terms = matches!(node.op, Op::Map(..)) || squares(node).is_some();
+            if takes_terms && self.works_out(id) && terms == self.uses[i] {
                 self.bars[i] = OwnBar::Terms(terms as f64);
             } else if let Some(user) = self.lender(id) {
                 self.bars[i] = self.bars[user];
@@ -281,13 +286,19 @@ impl Plan<'_, '_> {
             return None;
         };
         let kernel = row.plain.one_pass.as_ref().filter(|_| node.width == 1)?;
+        let varies = |k: usize| self.planner.node(args[k]).varies;
+        if !varies(kernel.by) && !kernel.against.is_some_and(varies) {
+            return None;
+        }
         let known: Option<SmallVec<[Known<'_>; 4]>> = (args.iter().enumerate())
             .map(|(k, id)| {
                 let arg = self.planner.node(*id);
                 let shared = kernel.shared >> k & 1 == 1;
                 match &arg.op {
                     _ if arg.width != 1 => None,
-                    _ if k == kernel.by => arg.varies.then_some(Known::Nothing),
+                    _ if arg.varies && (k == kernel.by || kernel.against == Some(k)) => {
+                        Some(Known::Nothing)
+                    }
                     Op::Constant(values) => Some(Known::Constant(values[0])),
                     Op::Data(values) if !shared && arg.plate == self.plate => {
                         Some(Known::Column(&values[..self.stage.len]))
@@ -457,6 +468,9 @@ impl Plan<'_, '_> {
                     summed: self.summed[id.index()].map(|(start, _)| start),
                 }
             }
+            Op::Event(EventOp::SquaredResiduals { rows, .. }, _) if self.works_out(id) => {
+                self.squares(id, *rows, place)
+            }
             Op::Event(op, args) if self.works_out(id) => {
                 let width = |arg: &NodeId| self.planner.node(*arg).width;
                 let scratch = node.width + args.iter().map(width).sum::<usize>();
@@ -487,6 +501,37 @@ impl Plan<'_, '_> {
                 },
                 lent: self.lent[id.index()],
             },
+        }
+    }
+
+    fn squares(&mut self, id: NodeId, rows: usize, place: &[usize]) -> Instr {
+        self.stage.scratch = self.stage.scratch.max(1 + rows);
+        let (slot, bar) = (self.slots[id.index()], self.bars[id.index()]);
+        let triangle = self.planner.node(id).op.args()[0];
+        let (Op::Data(triangle) | Op::Constant(triangle)) = &self.planner.node(triangle).op else {
+            unreachable!("a triangle of rows is data")
+        };
+        let args = (self.args(id).into_iter())
+            .map(|node| {
+                let arg = Arg {
+                    operand: self.operand(node, place),
+                    bar: self.arg_bar(node, id),
+                };
+                (0..self.planner.node(node).width).map(move |k| (arg.clone(), k))
+            })
+            .collect::<Vec<_>>();
+        let mut args = args.into_iter().flatten();
+        let (w, _) = args.next().expect("squares have a weight");
+        Instr::Squares {
+            triangle: Arc::clone(triangle),
+            rows,
+            w,
+            u: args.collect(),
+            slot: Slot {
+                width: 2 + rows,
+                ..slot
+            },
+            bar,
         }
     }
 
@@ -528,5 +573,19 @@ impl Plan<'_, '_> {
         } else {
             self.home(arg).map_or(ArgBar::None, ArgBar::Slot)
         }
+    }
+}
+
+/// The rows of a node's triangle, if it is a sum of squared residuals.
+fn squares(node: &Node) -> Option<usize> {
+    match &node.op {
+        Op::Event(EventOp::SquaredResiduals { rows, .. }, _) => Some(*rows),
+        Op::Input(_)
+        | Op::Constant(_)
+        | Op::Data(_)
+        | Op::Map(..)
+        | Op::Event(..)
+        | Op::Lift(..)
+        | Op::Reduce(..) => None,
     }
 }

@@ -335,7 +335,7 @@ macro_rules! elementwise {
     ($($(#[doc = $doc:literal])+ $rule:ident $row:ident $name:literal $($callable:ident)? ($($arg:ident: $domain:ident),+) -> $range:ident,
        at [$([$($probe:expr),+] $(is $expected:expr)?),+ $(,)?] { value: $value:expr, partials: |$y:ident| $partials:expr
          $(, aside: [$($aside:ident),+])?
-         $(, one_pass: [$($own:ident),+] by $by:ident $(shared $($shared:ident),+)? {
+         $(, one_pass: [$($own:ident),+] by $by:ident $(against $against:ident)? $(shared $($shared:ident),+)? {
                 add: $add:expr $(, product: $product:expr)?, partials: $slopes:expr $(, apart: $apart:expr)? $(,)?
             })? $(, additive: $additive:expr)? $(,)? })*) => {$(
         $(#[doc = $doc])+
@@ -364,6 +364,7 @@ macro_rules! elementwise {
         $(
             impl $crate::tape::elementwise::OnePass<{ [$(stringify!($own)),+].len() }> for $rule {
                 const BY: usize = $crate::tape::elementwise::places(&[$(stringify!($own)),+], &[stringify!($by)]);
+                const AGAINST: usize = $crate::tape::elementwise::places(&[$(stringify!($own)),+], &[$(stringify!($against))?]);
                 const SHARED: usize = $crate::tape::elementwise::places(&[$(stringify!($own)),+], &[$($(stringify!($shared)),+)?]);
                 const PRODUCTS: bool = $crate::elementwise!(@given $($product)?);
 

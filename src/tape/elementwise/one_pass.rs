@@ -35,6 +35,8 @@ fn part_mut<T>(lanes: &mut LaneArray<T>, p: usize) -> &mut [T; PART] {
 pub trait OnePass<const N: usize>: Rule<N> {
     /// The argument, as a bit, whose partial derivative is wanted lane by lane.
     const BY: usize;
+    /// The argument, as a bit, that enters by its difference to that one alone, if there is one: its partial derivative is the negative.
+    const AGAINST: usize;
     /// The arguments, as bits, that are the same in every lane: what depends on them alone is worked out once, and the sums of
     /// their partial derivatives are wanted.
     const SHARED: usize;
@@ -97,6 +99,8 @@ pub struct OnePassKernel<T: 'static> {
     pub apart: fn(&[Lanes<'_, f64>], usize) -> f64,
     /// The place of the argument whose partial derivative is written lane by lane.
     pub by: usize,
+    /// The place of the argument whose partial derivatives are the negatives of those.
+    pub against: Option<usize>,
     /// The arguments, as bits, that are shared.
     pub shared: usize,
 }
@@ -140,6 +144,10 @@ impl<T: Scalar> OnePassKernel<T> {
                 })
             },
             by: R::BY.trailing_zeros() as usize,
+            against: match R::AGAINST {
+                0 => None,
+                bit => Some(bit.trailing_zeros() as usize),
+            },
             shared: R::SHARED,
         }
     }

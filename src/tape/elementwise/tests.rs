@@ -207,8 +207,9 @@ fn one_pass_gives_the_same_sums_and_partials() {
                 };
                 for found in &slopes {
                     let partial = partials[kernel.by];
+                    let against = (kernel.against).map_or(-partial, |k| partials[k]);
                     assert!(
-                        near(*found, partial),
+                        near(*found, partial) && near(-*found, against),
                         "{} {at:?}: {found} against {partial}",
                         row.name
                     );

@@ -5,7 +5,7 @@
 mod gather;
 mod matrix;
 mod reduce;
-mod residuals;
+pub(super) mod residuals;
 
 use super::elementwise::Scalar;
 use std::sync::Arc;
@@ -35,9 +35,15 @@ pub enum EventOp {
     CumulativeSum,
     /// Arguments (a, b) of equal width: Σ aₖ bₖ.
     Dot,
-    /// Arguments (T, u): |T (u, −1)|² for an upper triangle T of this size, row by row, which is data; width 1. With the
-    /// factor T of rows (x, y) it is the sum of their squared residuals y − x·u.
-    SquaredResiduals(usize),
+    /// Arguments (T, w, u, …), w of width 1, the numbers of u one argument after another: w |T (u, −1)|² for the first rows of an upper
+    /// triangle T, row by row, which is data; width 1. With the whole factor T of rows (x, y) and w = 1 it is the sum of their squared
+    /// residuals y − x·u.
+    SquaredResiduals {
+        /// Rows of T.
+        rows: usize,
+        /// Columns of T.
+        size: usize,
+    },
     /// Arguments (A, B): the matrix product, `rows × inner` times `inner × columns`.
     Product {
         /// Rows of A.
@@ -89,7 +95,7 @@ impl EventOp {
             | EventOp::Max
             | EventOp::LogSumExp
             | EventOp::Dot
-            | EventOp::SquaredResiduals(_)
+            | EventOp::SquaredResiduals { .. }
             | EventOp::LogDet(_) => 1,
             EventOp::CumulativeSum => args[0],
             EventOp::Product { rows, columns, .. } => rows * columns,
@@ -114,7 +120,9 @@ impl EventOp {
             EventOp::LogSumExp => reduce::log_sum_exp(args[0], n, out, scratch),
             EventOp::CumulativeSum => reduce::cumulative_sum(args[0], n, out),
             EventOp::Dot => reduce::dot(args[0], args[1], out),
-            EventOp::SquaredResiduals(size) => residuals::forward(*size, args, n, out, scratch),
+            EventOp::SquaredResiduals { rows, size } => {
+                residuals::forward((*rows, *size), args, n, out, scratch);
+            }
             EventOp::Product {
                 rows,
                 inner,
@@ -145,7 +153,7 @@ impl EventOp {
 
     /// Adds to `out`, for each argument, the adjoint that the result's adjoint `y_bar` gives it; `y` is the result.
     ///
-    /// An index has no adjoint, nor has a triangle that is data. A lane whose adjoint is zero adds nothing, whatever its values.
+    /// An index has no adjoint, nor has a triangle that is data. A lane whose adjoint is zero adds nothing, whatever the values that have one.
     pub fn backward<T: Scalar>(
         &self,
         args: &[&[T]],
@@ -165,8 +173,8 @@ impl EventOp {
             EventOp::LogSumExp => reduce::log_sum_exp_adjoint(args[0], y, y_bar, out[0]),
             EventOp::CumulativeSum => reduce::cumulative_sum_adjoint(y_bar, n, out[0], scratch),
             EventOp::Dot => reduce::dot_adjoint(args, y_bar, out),
-            EventOp::SquaredResiduals(size) => {
-                residuals::adjoint(*size, args, y_bar, n, out[1], scratch)
+            EventOp::SquaredResiduals { rows, size } => {
+                residuals::adjoint((*rows, *size), args, y_bar, n, out, scratch);
             }
             EventOp::Product {
                 rows,

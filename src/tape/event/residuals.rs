@@ -1,127 +1,303 @@
 //! Sums of squared residuals of rows that are held as a triangular factor.
 
 use super::Scalar;
+use crate::num::Real;
 use crate::num::elementary::Fma;
 use crate::num::simd::Task;
+use crate::num::sums::sum_of;
+use crate::tape::elementwise::Bar;
+use crate::tape::elementwise::Lanes;
+use crate::tape::elementwise::Seed;
+use smallvec::SmallVec;
+use std::cell::Cell;
 
-pub(super) fn forward<T: Scalar>(
-    size: usize,
-    args: &[&[T]],
-    n: usize,
-    out: &mut [T],
-    scratch: &mut Vec<T>,
-) {
-    scratch.resize(n, T::zero());
-    T::run(Forward {
-        rows: Rows { size, n, args },
-        row: &mut scratch[..n],
-        out,
-    });
+/// The numbers of the first `rows` rows of an upper triangle of `size` columns.
+pub(in crate::tape) fn entries(rows: usize, size: usize) -> usize {
+    rows * size - rows * rows.saturating_sub(1) / 2
 }
 
-/// Adds to the adjoint of u.
-pub(super) fn adjoint<T: Scalar>(
-    size: usize,
-    args: &[&[T]],
-    y_bar: &[T],
-    n: usize,
-    out: &mut [T],
-    scratch: &mut Vec<T>,
-) {
-    scratch.resize(n, T::zero());
-    T::run(Adjoint {
-        rows: Rows { size, n, args },
-        row: &mut scratch[..n],
-        y_bar,
-        out,
-    });
+/// The first rows of an upper triangle T, of which each lane has one.
+#[derive(Clone, Copy)]
+pub(in crate::tape) struct Triangle<'a> {
+    /// Rows and columns of T.
+    pub rows: usize,
+    pub size: usize,
+    /// Entry `e`, row by row, of lane `i` at `e * step + i`.
+    pub entries: &'a [f64],
+    pub step: usize,
 }
 
-/// The rows of T (u, −1), for `n` lanes.
-struct Rows<'a, T> {
-    size: usize,
-    n: usize,
-    /// T and u.
-    args: &'a [&'a [T]],
-}
-
-impl<'a, T: Scalar> Rows<'a, T> {
-    /// Entry (i, k) of T in each lane.
+impl<'a> Triangle<'a> {
+    /// Entry (i, k) of the first `n` lanes.
     #[inline(always)]
-    fn entry(&self, i: usize, k: usize) -> &'a [T] {
-        // Rows before it have size, size − 1, … entries.
-        let at = i * self.size - i * i.saturating_sub(1) / 2 + k - i;
-        &self.args[0][at * self.n..][..self.n]
+    fn entry(self, i: usize, k: usize, n: usize) -> &'a [f64] {
+        let at = entries(i, self.size) + k - i;
+        &self.entries[at * self.step..][..n]
     }
 
-    /// Writes row `i`.
-    #[inline(always)]
-    fn write(&self, i: usize, row: &mut [T]) {
-        for (row, t) in row.iter_mut().zip(self.entry(i, self.size - 1)) {
-            *row = -*t;
-        }
-        for k in i..self.size - 1 {
-            let u = &self.args[1][k * self.n..][..self.n];
-            for ((row, t), u) in row.iter_mut().zip(self.entry(i, k)).zip(u) {
-                *row += *t * *u;
-            }
-        }
+    /// Writes w |T (u, −1)|² of each lane over `out`; and over `squares` what w multiplies, then the rows of T (u, −1), one after another.
+    pub fn forward<T: Scalar>(
+        self,
+        w: Lanes<'_, T>,
+        u: &[Lanes<'_, T>],
+        squares: &mut [T],
+        out: &mut [T],
+    ) {
+        T::run(Forward {
+            triangle: self,
+            w,
+            u,
+            squares,
+            out,
+        });
+    }
+
+    /// Brings the adjoints of w and u, `bars`, to where they are wanted, given those of the values. `memory` is for as many numbers as
+    /// `squares`, which [`Triangle::forward`] wrote.
+    pub fn adjoints<T: Scalar>(
+        self,
+        w: Lanes<'_, T>,
+        squares: &[T],
+        y_bar: Seed<'_, T>,
+        bars: (Bar<'_, T>, &[Bar<'_, T>]),
+        memory: &mut [T],
+    ) {
+        T::run(Backward {
+            triangle: self,
+            w,
+            squares,
+            y_bar,
+            bars,
+            memory: &mut memory[..squares.len()],
+            n: squares.len() / (1 + self.rows),
+        });
     }
 }
 
 struct Forward<'a, T> {
-    rows: Rows<'a, T>,
-    row: &'a mut [T],
+    triangle: Triangle<'a>,
+    w: Lanes<'a, T>,
+    u: &'a [Lanes<'a, T>],
+    squares: &'a mut [T],
     out: &'a mut [T],
 }
 
-impl<T: Scalar> Task for Forward<'_, T> {
+impl<T: Real> Task for Forward<'_, T> {
     type Output = ();
 
     #[inline(always)]
     fn run<F: Fma>(self) {
-        let Forward { rows, row, out } = self;
-        out.fill(T::zero());
-        for i in 0..rows.size {
-            rows.write(i, row);
-            for (out, row) in out.iter_mut().zip(&*row) {
-                *out += *row * *row;
-            }
-        }
-    }
-}
-
-struct Adjoint<'a, T> {
-    rows: Rows<'a, T>,
-    row: &'a mut [T],
-    y_bar: &'a [T],
-    out: &'a mut [T],
-}
-
-impl<T: Scalar> Task for Adjoint<'_, T> {
-    type Output = ();
-
-    #[inline(always)]
-    fn run<F: Fma>(self) {
-        let Adjoint {
-            rows,
-            row,
-            y_bar,
+        let Forward {
+            triangle,
+            w,
+            u,
+            squares,
             out,
         } = self;
-        for i in 0..rows.size {
-            rows.write(i, row);
-            for (row, y_bar) in row.iter_mut().zip(y_bar) {
-                *row *= *y_bar + *y_bar;
+        let n = out.len();
+        let (squares, residuals) = squares.split_at_mut(n);
+        squares.fill(T::zero());
+        for (i, row) in residuals.chunks_exact_mut(n).enumerate() {
+            for (row, t) in row.iter_mut().zip(triangle.entry(i, u.len(), n)) {
+                *row = T::of(-*t);
             }
-            for (k, out) in out.chunks_exact_mut(rows.n).enumerate().skip(i) {
-                let t = rows.entry(i, k);
-                for (((out, t), row), y_bar) in out.iter_mut().zip(t).zip(&*row).zip(y_bar) {
-                    // A lane without adjoint adds nothing, whatever its values.
-                    let product = *t * *row;
-                    *out += if y_bar.is_zero() { T::zero() } else { product };
+            for (k, u) in u.iter().enumerate().skip(i) {
+                let t = triangle.entry(i, k, n);
+                match u {
+                    Lanes::Each(u) => {
+                        for ((row, t), u) in row.iter_mut().zip(t).zip(*u) {
+                            *row = u.times_plus::<F>(*t, *row);
+                        }
+                    }
+                    Lanes::Same(u) => {
+                        for (row, t) in row.iter_mut().zip(t) {
+                            *row = u.times_plus::<F>(*t, *row);
+                        }
+                    }
+                }
+            }
+            for (square, row) in squares.iter_mut().zip(&*row) {
+                *square += *row * *row;
+            }
+        }
+        match w {
+            Lanes::Each(w) => {
+                for ((out, square), w) in out.iter_mut().zip(squares).zip(w) {
+                    *out = *w * *square;
+                }
+            }
+            Lanes::Same(w) => {
+                for (out, square) in out.iter_mut().zip(squares) {
+                    *out = w * *square;
                 }
             }
         }
     }
+}
+
+struct Backward<'a, T> {
+    triangle: Triangle<'a>,
+    w: Lanes<'a, T>,
+    squares: &'a [T],
+    y_bar: Seed<'a, T>,
+    bars: (Bar<'a, T>, &'a [Bar<'a, T>]),
+    memory: &'a mut [T],
+    n: usize,
+}
+
+impl<T: Real> Task for Backward<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<F: Fma>(self) {
+        let Backward {
+            triangle,
+            w,
+            squares,
+            y_bar,
+            bars: (w_bar, bars),
+            memory,
+            n,
+        } = self;
+        let (squares, residuals) = squares.split_at(n);
+        let (lanes, row_bars) = memory.split_at_mut(n);
+        let seeds = lanes.iter_mut();
+        match y_bar {
+            Seed::Same(y_bar) => seeds.for_each(|seed| *seed = y_bar),
+            Seed::Each(y_bar) => seeds.zip(y_bar).for_each(|(seed, y_bar)| *seed = *y_bar),
+            Seed::Cells(y_bar) => {
+                (seeds.zip(y_bar)).for_each(|(seed, y_bar)| *seed = y_bar.get());
+            }
+        }
+        // A lane without adjoint adds nothing, whatever its values.
+        let zero = |seed: T, product: T| if seed.is_zero() { T::zero() } else { product };
+        for (row_bar, row) in row_bars.chunks_exact_mut(n).zip(residuals.chunks_exact(n)) {
+            match w {
+                Lanes::Each(w) => {
+                    for (((row_bar, row), seed), w) in
+                        row_bar.iter_mut().zip(row).zip(&*lanes).zip(w)
+                    {
+                        *row_bar = zero(*seed, (*seed + *seed) * *w * *row);
+                    }
+                }
+                Lanes::Same(w) => {
+                    for ((row_bar, row), seed) in row_bar.iter_mut().zip(row).zip(&*lanes) {
+                        *row_bar = zero(*seed, (*seed + *seed) * w * *row);
+                    }
+                }
+            }
+        }
+        for (seed, square) in lanes.iter_mut().zip(squares) {
+            *seed = zero(*seed, *seed * *square);
+        }
+        match w_bar {
+            Bar::None => {}
+            Bar::Set(to) => to.iter().zip(&*lanes).for_each(|(to, lane)| to.set(*lane)),
+            Bar::Add(to) => {
+                (to.iter().zip(&*lanes)).for_each(|(to, lane)| to.set(to.get() + *lane));
+            }
+            Bar::Sum(to) => {
+                let mut totals = [T::zero(); 8];
+                T::sums::<F>(&mut totals, lanes);
+                to.set(to.get() + sum_of(totals));
+            }
+        }
+        for (k, bar) in bars.iter().enumerate() {
+            let rows = row_bars.chunks_exact(n).take(k + 1);
+            let rows = (rows.enumerate()).map(|(i, row_bar)| (row_bar, triangle.entry(i, k, n)));
+            match bar {
+                Bar::None => {}
+                Bar::Set(to) => add::<T, F>(to, true, rows),
+                Bar::Add(to) => add::<T, F>(to, false, rows),
+                Bar::Sum(to) => {
+                    let mut totals = [T::zero(); 8];
+                    for (row_bar, t) in rows {
+                        T::dots::<F, 1>([&mut totals], row_bar, [t]);
+                    }
+                    to.set(to.get() + sum_of(totals));
+                }
+            }
+        }
+    }
+}
+
+/// Adds products, the first of them, if `first`, written over what there is.
+#[inline(always)]
+fn add<'a, T: Real, F: Fma>(
+    to: &[Cell<T>],
+    first: bool,
+    rows: impl Iterator<Item = (&'a [T], &'a [f64])>,
+) {
+    for (i, (row_bar, t)) in rows.enumerate() {
+        if first && i == 0 {
+            for ((to, row_bar), t) in to.iter().zip(row_bar).zip(t) {
+                to.set(row_bar.times_plus::<F>(*t, T::zero()));
+            }
+        } else {
+            for ((to, row_bar), t) in to.iter().zip(row_bar).zip(t) {
+                to.set(row_bar.times_plus::<F>(*t, to.get()));
+            }
+        }
+    }
+}
+
+/// The triangle that comes as an argument.
+fn numbers<T: Scalar>(triangle: &[T]) -> Vec<f64> {
+    triangle.iter().map(|t| t.value()).collect()
+}
+
+/// The numbers of further arguments.
+fn each<'a, T>(args: &'a [&'a [T]], n: usize) -> SmallVec<[Lanes<'a, T>; 8]> {
+    (args.iter())
+        .flat_map(|arg| arg.chunks_exact(n).map(Lanes::Each))
+        .collect()
+}
+
+/// As [`EventOp::forward`](super::EventOp::forward), for a triangle of so many rows and columns.
+pub(super) fn forward<T: Scalar>(
+    (rows, size): (usize, usize),
+    args: &[&[T]],
+    n: usize,
+    out: &mut [T],
+    scratch: &mut Vec<T>,
+) {
+    scratch.resize((1 + rows) * n, T::zero());
+    let triangle = Triangle {
+        rows,
+        size,
+        entries: &numbers(args[0]),
+        step: n,
+    };
+    triangle.forward(Lanes::Each(args[1]), &each(&args[2..], n), scratch, out);
+}
+
+/// As [`EventOp::backward`](super::EventOp::backward).
+pub(super) fn adjoint<T: Scalar>(
+    (rows, size): (usize, usize),
+    args: &[&[T]],
+    y_bar: &[T],
+    n: usize,
+    out: &mut [&mut [T]],
+    scratch: &mut Vec<T>,
+) {
+    forward((rows, size), args, n, &mut vec![T::zero(); n], scratch);
+    let triangle = Triangle {
+        rows,
+        size,
+        entries: &numbers(args[0]),
+        step: n,
+    };
+    let mut bars: SmallVec<[Bar<'_, T>; 8]> = (out[1..].iter_mut())
+        .flat_map(|bar| Cell::from_mut(&mut **bar).as_slice_of_cells().chunks(n))
+        .map(Bar::Add)
+        .collect();
+    let w_bar = bars.remove(0);
+    let mut memory = vec![T::zero(); scratch.len()];
+    triangle.adjoints(
+        Lanes::Each(args[1]),
+        scratch,
+        Seed::Each(y_bar),
+        (w_bar, &bars),
+        &mut memory,
+    );
 }

@@ -31,9 +31,9 @@ fn claims() -> Vec<Claim> {
         fixed: Some(1),
         ..claim(EventOp::PickAt { width }, &[&right, &[index]])
     };
-    let residuals = |size, args| Claim {
+    let residuals = |rows, size, args| Claim {
         fixed: Some(0),
-        ..claim(EventOp::SquaredResiduals(size), args)
+        ..claim(EventOp::SquaredResiduals { rows, size }, args)
     };
     vec![
         claim(EventOp::Stack, &[&[1.0, 2.0], &[3.0], &[4.0, 5.0, 6.0]]),
@@ -53,8 +53,17 @@ fn claims() -> Vec<Claim> {
         claim(EventOp::LogSumExp, &[&[900.0, 0.3]]),
         claim(EventOp::CumulativeSum, &[&[0.0, 1.0, 0.0, 2.0]]),
         claim(EventOp::Dot, &[&right, &[1.0, 0.0, 3.0, -2.0, 0.5, 1e3]]),
-        residuals(3, &[&[1.5, -0.7, 0.8, 0.0, 1.1, 2.5], &[0.3, -1.2]]),
-        residuals(1, &[&[3.0], &[]]),
+        residuals(
+            3,
+            3,
+            &[&[1.5, -0.7, 0.8, 0.0, 1.1, 2.5], &[0.7], &[0.3, -1.2]],
+        ),
+        residuals(
+            2,
+            3,
+            &[&[1.5, -0.7, 0.8, 0.6, 1.1], &[-2.0], &[0.3], &[-1.2]],
+        ),
+        residuals(1, 1, &[&[3.0], &[1.5]]),
         claim(
             EventOp::Product {
                 rows: 2,
@@ -213,8 +222,13 @@ fn lanes_do_not_mix() {
 
 #[test]
 fn a_lane_without_adjoint_adds_nothing() {
-    for Claim { op, args, .. } in claims() {
-        let spoilt: Vec<Vec<f64>> = args.iter().map(|a| vec![f64::NAN; a.len()]).collect();
+    for Claim { op, args, fixed } in claims() {
+        let spoilt: Vec<Vec<f64>> = (args.iter().enumerate())
+            .map(|(k, arg)| match fixed == Some(k) {
+                true => arg.clone(),
+                false => vec![f64::NAN; arg.len()],
+            })
+            .collect();
         let none = vec![0.0; forward(&op, &args, 1).len()];
         for bar in backward(&op, &spoilt, &none, 1) {
             assert!(bar.iter().all(|&b| b == 0.0), "{op:?}");
@@ -266,10 +280,15 @@ fn sums_and_extremes() {
     assert_eq!(one(EventOp::Dot, &[&v, &[1.0, 2.0, 0.0, -1.0]]), [2.0]);
     // (2·5 + 3·7 − 1)² + (4·7 − 6)² + 8²
     let squares = one(
-        EventOp::SquaredResiduals(3),
-        &[&[2.0, 3.0, 1.0, 4.0, 6.0, 8.0], &[5.0, 7.0]],
+        EventOp::SquaredResiduals { rows: 3, size: 3 },
+        &[&[2.0, 3.0, 1.0, 4.0, 6.0, 8.0], &[1.0], &[5.0, 7.0]],
     );
     assert_eq!(squares, [900.0 + 484.0 + 64.0]);
+    let first = one(
+        EventOp::SquaredResiduals { rows: 1, size: 3 },
+        &[&[2.0, 3.0, 1.0], &[0.5], &[5.0], &[7.0]],
+    );
+    assert_eq!(first, [450.0]);
     assert!(one(EventOp::Max, &[&[1.0, f64::NAN, 2.0]])[0].is_nan());
     let args = [v.to_vec()];
     assert_eq!(

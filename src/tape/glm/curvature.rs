@@ -19,6 +19,7 @@ use super::run::Scratch;
 use crate::num::Dual;
 use crate::num::elementary::Fma;
 use crate::num::simd::Task;
+use crate::num::sums::dots;
 use crate::num::sums::sum;
 use crate::tape::elementwise::LaneArray;
 use crate::tape::elementwise::Lanes;
@@ -44,7 +45,8 @@ pub(in crate::tape) struct Curvature {
 struct Moments {
     /// By numbers of the top level: those of the affine form, then arguments of the density.
     tops: Vec<f64>,
-    /// For each run a matrix with a row for each atom of a sorted group, and in it these atoms, then the numbers of the top level.
+    /// For each run a matrix with a row for each atom of a sorted group, and in it these atoms, then the numbers of the top level. While
+    /// they are added up run by run, then entry by entry: entry `e` of run `k` at `e * count + k`.
     by_run: Vec<f64>,
 }
 
@@ -94,6 +96,7 @@ impl Glm {
                     moments: &mut moments,
                 });
             });
+            moments.transpose(runs * (runs + tops));
             moments
         };
         let chunks = match rayon::current_num_threads() {
@@ -127,32 +130,39 @@ impl Glm {
             tangent: 0.0,
         };
         let dot = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>();
-        let mut own = vec![0.0; runs];
         for (sums, moments) in curvature.sums.chunks.iter().zip(&curvature.chunks) {
             value.tangent += dot(&sums.tops, &along);
             let mut top_bars: Vec<f64> = (moments.tops.chunks_exact(tops.max(1)))
                 .map(|row| dot(row, &along))
                 .collect();
-            for (k, run) in sums.runs.clone().enumerate() {
-                let element = |atom: &Atom| self.element(atom, run);
-                for (own, atom) in own.iter_mut().zip(&atoms) {
-                    *own = tangent(atom.read, element(atom), atom.factor);
+            let count = sums.runs.len().max(1);
+            let mut own = vec![0.0; runs * count];
+            for (atom, own) in atoms.iter().zip(own.chunks_exact_mut(count)) {
+                let values = self.values(given, atom.read);
+                for (own, run) in own.iter_mut().zip(sums.runs.clone()) {
+                    *own = atom.factor * values[self.element(atom, run)].tangent;
                 }
-                let gradient = &sums.by_run[k * runs..][..runs];
-                value.tangent += dot(gradient, &own);
-                let matrix = &moments.by_run[k * runs * (runs + tops)..][..runs * (runs + tops)];
-                for (j, (atom, row)) in (atoms.iter())
-                    .zip(matrix.chunks_exact(runs + tops))
-                    .enumerate()
-                {
-                    let (by_own, by_tops) = row.split_at(runs);
-                    self.bars(bars, atom.read)[element(atom)] += Dual {
-                        value: gradient[j] * atom.factor,
-                        tangent: (dot(by_own, &own) + dot(by_tops, &along)) * atom.factor,
+            }
+            let mut tangents = vec![0.0; count];
+            let matrices = (moments.by_run).chunks_exact((runs + tops).max(1) * count);
+            for (j, (atom, matrix)) in atoms.iter().zip(matrices).enumerate() {
+                let own_j = &own[j * count..][..count];
+                f64::run(Times {
+                    matrix,
+                    own: &own,
+                    along: &along,
+                    own_j,
+                    tangents: &mut tangents,
+                    top_bars: &mut top_bars,
+                });
+                let bars = self.bars(bars, atom.read);
+                for (k, run) in sums.runs.clone().enumerate() {
+                    let gradient = sums.by_run[k * runs + j];
+                    value.tangent += gradient * own_j[k];
+                    bars[self.element(atom, run)] += Dual {
+                        value: gradient * atom.factor,
+                        tangent: tangents[k] * atom.factor,
                     };
-                    for (bar, moment) in top_bars.iter_mut().zip(by_tops) {
-                        *bar += own[j] * moment;
-                    }
                 }
             }
             for (((read, factor), value), tangent) in self.tops().zip(&sums.tops).zip(top_bars) {
@@ -268,7 +278,52 @@ impl Task for Collect<'_, '_> {
     }
 }
 
+/// Products of the rows for one atom, of the matrices of all runs, with tangents.
+struct Times<'a> {
+    /// Entry by entry.
+    matrix: &'a [f64],
+    /// Of the atoms, one after another, run by run.
+    own: &'a [f64],
+    /// Of the numbers of the top level.
+    along: &'a [f64],
+    /// Of the atom itself.
+    own_j: &'a [f64],
+    /// The products with all tangents, run by run; written.
+    tangents: &'a mut [f64],
+    /// What the atom gives to the numbers of the top level; added to.
+    top_bars: &'a mut [f64],
+}
+
+impl Task for Times<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<F: Fma>(self) {
+        let count = self.tangents.len();
+        self.tangents.fill(0.0);
+        let mut entries = self.matrix.chunks_exact(count);
+        for (own, entries) in self.own.chunks_exact(count).zip(&mut entries) {
+            for ((tangent, entry), own) in self.tangents.iter_mut().zip(entries).zip(own) {
+                *tangent += entry * own;
+            }
+        }
+        for ((along, bar), entries) in self.along.iter().zip(self.top_bars).zip(entries) {
+            for (tangent, entry) in self.tangents.iter_mut().zip(entries) {
+                *tangent += entry * along;
+            }
+            let [sum] = dots::<f64, F, 1>(entries, [self.own_j]);
+            *bar += sum;
+        }
+    }
+}
+
 impl Moments {
+    /// Puts the matrices of runs, of so many entries each, entry by entry.
+    fn transpose(&mut self, each: usize) {
+        let of_entry = |e: usize| self.by_run.iter().skip(e).step_by(each.max(1));
+        self.by_run = (0..each).flat_map(of_entry).copied().collect();
+    }
+
     /// Row `j` of the matrix of a run, counted from the chunk's first.
     fn row(&mut self, run: usize, j: usize, runs: usize, tops: usize) -> &mut [f64] {
         &mut self.by_run[(run * runs + j) * (runs + tops)..][..runs + tops]

@@ -2,7 +2,9 @@
 //!
 //! A *cell* holds the rows that agree in every group that the predictor and the sd read. Within one the coefficients u are
 //! the same, and Σ log N(yᵢ | xᵢ·u, s) = −Q / 2s² − n (log s + ½ log 2π) with Q = Σ (yᵢ − xᵢ·u)² = |T (u, −1)|², where T is the
-//! triangular factor of the rows (x, y): see [`moments`](super::moments). So a run costs (d + 1)(d + 2) / 2 products a cell, whatever its rows.
+//! triangular factor of the rows (x, y): see [`moments`](super::moments). Where s is the same in all cells, the coefficients that differ
+//! between cells stand first in u: the rows of T behind theirs see numbers alone that are the same everywhere, and those of all cells
+//! are joined to one triangle. So a run costs about one product a cell for each pair of coefficients of which one is its own, whatever its rows.
 
 use super::Draft;
 use super::Place;
@@ -15,22 +17,24 @@ use super::distinct::distinct;
 use super::moments;
 use super::moments::Cells;
 use super::moments::Columns;
-use super::moments::triangle;
 use super::onto::Leaves;
 use super::onto::Onto;
 use crate::shape::PlateId;
 use crate::tape::NodeId;
 use crate::tape::Op;
+use crate::tape::Reduce;
 use crate::tape::affine::Affine;
 use crate::tape::affine::Atom;
 use crate::tape::affine::Column;
 use crate::tape::affine::Reader;
 use crate::tape::elementwise::ADD;
 use crate::tape::elementwise::Additive;
+use crate::tape::elementwise::DIV;
 use crate::tape::elementwise::Elementwise;
 use crate::tape::elementwise::MUL;
 use crate::tape::elementwise::Scale;
 use crate::tape::event::EventOp;
+use crate::tape::event::residuals::entries;
 use std::sync::Arc;
 
 /// The term over cells, and what to say of it.
@@ -65,7 +69,7 @@ impl Squares {
         };
         let residual = Residual::read(draft, rows, scale)?;
         let sd = Sd::read(draft, rows)?;
-        let mut tables = sd.leaves.tables(draft);
+        let mut tables = sd.tables.clone();
         for atom in &residual.atoms {
             if let Some(table) = &atom.index
                 && !tables.iter().any(|t| Arc::ptr_eq(t, table))
@@ -81,10 +85,40 @@ impl Squares {
         })
     }
 
-    /// The columns of (x, y).
+    fn layout(&self) -> Layout<'_> {
+        let mut coefficients = self.residual.coefficients();
+        let apart = !self.tables.is_empty() && self.sd.tables.is_empty();
+        // Whether a coefficient is the same in all cells, where that is of use.
+        let shared = |c: &Coefficient<'_>| apart && c.atoms.iter().all(|a| a.index.is_none());
+        coefficients.sort_by_key(|c| (shared(c), c.column.is_some()));
+        let own = (coefficients.iter()).filter(|c| !shared(c)).count();
+        Layout {
+            ones: coefficients.iter().position(|c| c.column.is_none()),
+            rows: if apart { own } else { coefficients.len() + 1 },
+            coefficients,
+        }
+    }
+}
+
+/// How the coefficients u stand in (u, −1).
+struct Layout<'a> {
+    /// Those that differ between cells before those that do not.
+    coefficients: Vec<Coefficient<'a>>,
+    /// The place of the one that is multiplied by no column.
+    ones: Option<usize>,
+    /// The rows of T that are kept for each cell. Those behind, whose u is the same in all cells, are joined to one triangle.
+    rows: usize,
+}
+
+impl Layout<'_> {
+    /// The numbers of (u, −1).
     fn size(&self) -> usize {
-        let (intercept, coefficients) = self.residual.coefficients();
-        coefficients.len() + usize::from(!intercept)
+        self.coefficients.len() + 1
+    }
+
+    /// The columns of (x, y), without one of ones.
+    fn columns(&self) -> usize {
+        self.size() - usize::from(self.ones.is_some())
     }
 }
 
@@ -95,7 +129,7 @@ impl Together for Squares {
     }
 
     fn width(&self) -> usize {
-        2 + moments::numbers(self.size())
+        2 + moments::numbers(self.layout().columns())
     }
 
     fn tables(&self) -> &[Arc<[u32]>] {
@@ -103,13 +137,13 @@ impl Together for Squares {
     }
 
     fn least(&self) -> usize {
-        triangle(self.residual.coefficients().1.len() + 1)
+        let layout = self.layout();
+        entries(layout.rows, layout.size())
     }
 
     fn numbers(&self, class: &[u32], classes: usize) -> Option<Vec<f64>> {
         let cells = Cells::of(class, classes);
-        let (_, coefficients) = self.residual.coefficients();
-        let columns: Vec<Column> = (coefficients.iter())
+        let columns: Vec<Column> = (self.layout().coefficients.iter())
             .filter_map(|coefficient| coefficient.column.cloned())
             .chain([self.residual.offset.clone()])
             .collect();
@@ -139,7 +173,7 @@ impl Together for Squares {
         };
         *count += n;
         *apart += a;
-        moments::add(moments, others, self.size());
+        moments::add(moments, others, self.layout().columns());
     }
 
     fn write(
@@ -149,35 +183,95 @@ impl Together for Squares {
         place: Place<'_>,
         numbers: &[f64],
     ) -> Option<(NodeId, String)> {
-        let (intercept, coefficients) = self.residual.coefficients();
-        let d = coefficients.len();
+        let layout = self.layout();
         let width = self.width();
         let column = |k: usize| numbers.chunks_exact(width).map(move |cell| cell[k]);
         let moments: Vec<f64> = (numbers.chunks_exact(width))
             .flat_map(|cell| &cell[2..])
             .copied()
             .collect();
-        let factors = moments::factors(&moments, self.size(), intercept)?;
-        let plate = place.plate;
-        let mut onto = Onto::new(plate, place.rows, place.own);
-        let u = stack(draft, &mut onto, &coefficients);
-        let factor = draft.data(plate, triangle(d + 1), factors);
-        let squares = draft.event(plate, EventOp::SquaredResiduals(d + 1), &[factor, u]);
-        let counts = draft.data(plate, 1, column(0).collect());
-        let sd = match self.sd.known {
-            Some(_) => draft.number(1.0),
-            None => onto.node(draft, rows.args[2]),
-        };
-        let density = draft.map(plate, self.row, &[counts, squares, sd]);
-        let node = draft.plus(density, column(1).collect());
+        let factors = moments::factors(&moments, layout.columns(), layout.ones)?;
+        let cells = place.rows.len();
         let note = format!(
             "sufficient statistics: {} in {} of {}",
             count(column(0).sum::<f64>() as usize, "row", "rows"),
-            count(place.rows.len(), "cell", "cells"),
-            count(d + 1, "column", "columns"),
+            count(cells, "cell", "cells"),
+            count(layout.size(), "column", "columns"),
         );
-        Some((node, note))
+        let (own, rest) = factors.split_at(entries(layout.rows, layout.size()) * cells);
+        let mut onto = Onto::new(place.plate, place.rows, place.own);
+        if rest.is_empty() {
+            let one = draft.number(1.0);
+            let squares = squares(
+                draft,
+                &mut onto,
+                one,
+                &layout.coefficients,
+                (layout.rows, own),
+            );
+            let counts = draft.data(place.plate, 1, column(0).collect());
+            let sd = self.sd(draft, &mut onto, rows);
+            let density = draft.map(place.plate, self.row, &[counts, squares, sd]);
+            return Some((draft.plus(density, column(1).collect()), note));
+        }
+        let mut top = Onto::new(PlateId::TOP, place.rows, None);
+        let sd = self.sd(draft, &mut top, rows);
+        let shared = &layout.coefficients[layout.rows..];
+        let joined = moments::stack(rest, shared.len() + 1, cells);
+        let one = draft.number(1.0);
+        let joined = squares(draft, &mut top, one, shared, (shared.len() + 1, &joined));
+        let counts = draft.number(column(0).sum());
+        let density = draft.map(PlateId::TOP, self.row, &[counts, joined, sd]);
+        let density = draft.plus(density, vec![column(1).sum()]);
+        let weight = half_precision(draft, place.plate, sd);
+        let squares = squares(
+            draft,
+            &mut onto,
+            weight,
+            &layout.coefficients,
+            (layout.rows, own),
+        );
+        let all = draft.push(PlateId::TOP, 1, Op::Reduce(Reduce::Sum, squares, None));
+        Some((draft.map(PlateId::TOP, &ADD, &[density, all]), note))
     }
+}
+
+impl Squares {
+    /// The sd, given that known ones are in the weights of rows.
+    fn sd(&self, draft: &mut Draft, onto: &mut Onto<'_>, rows: &Rows) -> NodeId {
+        match self.sd.known {
+            Some(_) => draft.number(1.0),
+            None => onto.node(draft, rows.args[2]),
+        }
+    }
+}
+
+/// The sum of the squares of the first rows of T (u, −1), given these of T, times `weight`.
+fn squares(
+    draft: &mut Draft,
+    onto: &mut Onto<'_>,
+    weight: NodeId,
+    coefficients: &[Coefficient<'_>],
+    (rows, factor): (usize, &[f64]),
+) -> NodeId {
+    let size = coefficients.len() + 1;
+    let factor = draft.data(onto.to, entries(rows, size), factor.to_vec());
+    let mut args = vec![factor, weight];
+    args.extend(stack(draft, onto, coefficients));
+    draft.event(onto.to, EventOp::SquaredResiduals { rows, size }, &args)
+}
+
+/// −1 / 2s² for the elements of a plate, of an s at the top level.
+fn half_precision(draft: &mut Draft, plate: PlateId, sd: NodeId) -> NodeId {
+    let of = |s: f64| -0.5 / (s * s);
+    if let Op::Constant(values) = &draft.node(sd).op {
+        let value = of(values[0]);
+        return draft.number(value);
+    }
+    let half = draft.number(-0.5);
+    let variance = draft.map(PlateId::TOP, &MUL, &[sd, sd]);
+    let weight = draft.map(PlateId::TOP, &DIV, &[half, variance]);
+    draft.push(plate, 1, Op::Lift(weight, None))
 }
 
 /// An offset for each row minus a sum of atoms.
@@ -251,8 +345,8 @@ impl Residual {
         })
     }
 
-    /// The atoms that share a column, those without any first; and whether there are such.
-    fn coefficients(&self) -> (bool, Vec<Coefficient<'_>>) {
+    /// The atoms that share a column.
+    fn coefficients(&self) -> Vec<Coefficient<'_>> {
         let mut list: Vec<Coefficient<'_>> = Vec::new();
         for atom in &self.atoms {
             let column = atom.column.as_ref();
@@ -269,11 +363,7 @@ impl Residual {
                 }),
             }
         }
-        list.sort_by_key(|coefficient| coefficient.column.is_some());
-        (
-            list.first().is_some_and(|first| first.column.is_none()),
-            list,
-        )
+        list
     }
 }
 
@@ -293,8 +383,8 @@ impl Coefficient<'_> {
     }
 }
 
-/// The coefficients of each cell, one after another.
-fn stack(draft: &mut Draft, onto: &mut Onto<'_>, coefficients: &[Coefficient<'_>]) -> NodeId {
+/// The coefficients, one after another.
+fn stack(draft: &mut Draft, onto: &mut Onto<'_>, coefficients: &[Coefficient<'_>]) -> Vec<NodeId> {
     let mut parts = Vec::new();
     let mut rest = coefficients;
     while let [first, others @ ..] = rest {
@@ -322,7 +412,7 @@ fn stack(draft: &mut Draft, onto: &mut Onto<'_>, coefficients: &[Coefficient<'_>
             }
         }
     }
-    draft.event(onto.to, EventOp::Stack, &parts)
+    parts
 }
 
 /// The sum of some atoms without their column.
@@ -349,26 +439,26 @@ fn sum(draft: &mut Draft, onto: &mut Onto<'_>, atoms: &[&Atom]) -> NodeId {
 
 /// The sd of each row.
 struct Sd {
-    /// What it reads.
-    leaves: Leaves,
+    /// The tables by which rows find what it reads.
+    tables: Vec<Arc<[u32]>>,
     /// Its values, where they are data of the rows.
     known: Option<Arc<[f64]>>,
 }
 
 impl Sd {
     fn read(draft: &Draft, rows: &Rows) -> Option<Sd> {
-        let mut leaves = Leaves::default();
         let node = draft.node(rows.args[2]);
         if let Op::Data(values) = &node.op {
             let positive = |(i, s): (usize, &f64)| *s > 0.0 || !rows.counts(i);
             return values.iter().enumerate().all(positive).then(|| Sd {
-                leaves,
+                tables: Vec::new(),
                 known: Some(Arc::clone(values)),
             });
         }
+        let mut leaves = Leaves::default();
         leaves.add(draft, rows.args[2])?;
-        leaves.data.is_empty().then_some(Sd {
-            leaves,
+        leaves.data.is_empty().then(|| Sd {
+            tables: leaves.tables(draft),
             known: None,
         })
     }
@@ -376,14 +466,15 @@ impl Sd {
 
 /// What of the density depends on data alone, for each cell: the Jacobian of a logarithm, and known sds.
 fn apart(residual: &Residual, sd: &Sd, cells: &Cells) -> Vec<f64> {
-    let of_row = |row: u32| {
-        let jacobian = residual.log_x.as_ref().map_or(0.0, |log| log[row as usize]);
-        -jacobian - sd.known.as_ref().map_or(0.0, |sd| sd[row as usize].ln())
+    let of_row = |row: usize| {
+        let jacobian = residual.log_x.as_ref().map_or(0.0, |log| log[row]);
+        -jacobian - sd.known.as_ref().map_or(0.0, |sd| sd[row].ln())
     };
-    let some = residual.log_x.is_some() || sd.known.is_some();
+    if residual.log_x.is_none() && sd.known.is_none() {
+        return vec![0.0; cells.len()];
+    }
     (0..cells.len())
-        .map(|cell| if some { cells.rows(cell) } else { &[] })
-        .map(|rows| rows.iter().map(|row| of_row(*row)).sum())
+        .map(|cell| cells.rows(cell).iter().map(of_row).sum())
         .collect()
 }
 
@@ -394,7 +485,7 @@ struct Grid {
     /// The table by which rows find their element there.
     own: crate::tape::Index,
     /// The cell of each row; beyond all for a row that does not count.
-    cell: Vec<u32>,
+    cell: Arc<[u32]>,
     /// A row of each cell; the first of all where there is none.
     rows: Vec<u32>,
 }
@@ -429,18 +520,19 @@ impl Grid {
                 tables.iter().all(|t| t[row] == t[*first as usize])
             });
             if determined {
-                let cell = |row: usize| {
-                    if rows.counts(row) {
-                        own[row]
-                    } else {
-                        Classes::NONE
-                    }
+                let cell = |row: usize| match rows.counts(row) {
+                    true => own[row],
+                    false => Classes::NONE,
                 };
+                let all = rows.counted == rows.len;
                 let some = |row: u32| if row == Classes::NONE { 0 } else { row };
                 return Some(Grid {
                     plate: Some(plate),
                     own: Some(Arc::clone(own)),
-                    cell: (0..rows.len).map(cell).collect(),
+                    cell: match all {
+                        true => Arc::clone(own),
+                        false => (0..rows.len).map(cell).collect(),
+                    },
                     rows: first.into_iter().map(some).collect(),
                 });
             }
@@ -449,7 +541,7 @@ impl Grid {
         Some(Grid {
             plate: None,
             own: None,
-            cell: classes.of,
+            cell: classes.of.into(),
             rows: classes.first,
         })
     }

@@ -15,6 +15,8 @@ use rayon::prelude::*;
 
 /// Rows that are factored at once.
 const PART: usize = 512;
+/// Triangles that are stacked at once.
+const AT_ONCE: usize = 32;
 
 /// Numbers of an upper triangle of this size, row by row.
 pub(super) fn triangle(size: usize) -> usize {
@@ -32,9 +34,19 @@ pub(super) struct Columns<'a> {
 
 /// Rows in the order of the cells that they lie in.
 pub(super) struct Cells {
-    order: Vec<u32>,
+    /// Their numbers in that order; `None` where they stand in it.
+    order: Option<Vec<u32>>,
     /// For each cell the first place in the order, and the end.
     starts: Vec<u32>,
+}
+
+/// Some rows of a cell, in their order.
+#[derive(Clone, Copy)]
+pub(super) enum CellRows<'a> {
+    /// Neighbours: the first, and how many.
+    Side(usize, usize),
+    /// These.
+    Listed(&'a [u32]),
 }
 
 impl Cells {
@@ -47,6 +59,12 @@ impl Cells {
         for i in 0..cells {
             starts[i + 1] += starts[i];
         }
+        if starts[cells] as usize == cell.len() && cell.is_sorted() {
+            return Cells {
+                order: None,
+                starts,
+            };
+        }
         let mut next = starts.clone();
         let mut order = vec![0; starts[cells] as usize];
         for (row, cell) in cell
@@ -57,7 +75,10 @@ impl Cells {
             order[next[*cell as usize] as usize] = row as u32;
             next[*cell as usize] += 1;
         }
-        Cells { order, starts }
+        Cells {
+            order: Some(order),
+            starts,
+        }
     }
 
     /// How many cells there are.
@@ -66,8 +87,40 @@ impl Cells {
     }
 
     /// The rows of a cell.
-    pub fn rows(&self, cell: usize) -> &[u32] {
-        &self.order[self.starts[cell] as usize..self.starts[cell + 1] as usize]
+    pub fn rows(&self, cell: usize) -> CellRows<'_> {
+        let (start, end) = (self.starts[cell] as usize, self.starts[cell + 1] as usize);
+        match &self.order {
+            None => CellRows::Side(start, end - start),
+            Some(order) => CellRows::Listed(&order[start..end]),
+        }
+    }
+}
+
+impl<'a> CellRows<'a> {
+    /// How many there are.
+    pub fn len(self) -> usize {
+        match self {
+            CellRows::Side(_, n) => n,
+            CellRows::Listed(rows) => rows.len(),
+        }
+    }
+
+    /// Their numbers.
+    #[inline(always)]
+    pub fn iter(self) -> impl Iterator<Item = usize> + use<'a> {
+        let at = move |i: usize| match self {
+            CellRows::Side(first, _) => first + i,
+            CellRows::Listed(rows) => rows[i] as usize,
+        };
+        (0..self.len()).map(at)
+    }
+
+    /// Parts of at most `most`.
+    fn parts(self, most: usize) -> impl Iterator<Item = CellRows<'a>> + use<'a> {
+        (0..self.len()).step_by(most).map(move |first| match self {
+            CellRows::Side(start, n) => CellRows::Side(start + first, most.min(n - first)),
+            CellRows::Listed(rows) => CellRows::Listed(&rows[first..rows.len().min(first + most)]),
+        })
     }
 }
 
@@ -77,8 +130,8 @@ impl Cells {
 /// The parts that are factored do not depend on the number of threads, nor does the order in which they are joined.
 pub(super) fn moments(columns: &Columns<'_>, cells: &Cells) -> Option<Vec<f64>> {
     let size = columns.columns.len();
-    let parts: Vec<&[u32]> = (0..cells.len())
-        .flat_map(|cell| cells.rows(cell).chunks(PART))
+    let parts: Vec<CellRows<'_>> = (0..cells.len())
+        .flat_map(|cell| cells.rows(cell).parts(PART))
         .collect();
     let each = numbers(size);
     let mut of_parts = vec![0.0; parts.len() * each];
@@ -89,7 +142,7 @@ pub(super) fn moments(columns: &Columns<'_>, cells: &Cells) -> Option<Vec<f64>> 
         .for_each_init(buffer, |work, (numbers, rows)| {
             simd::run(Part {
                 columns,
-                rows,
+                rows: *rows,
                 work,
                 moments: numbers,
             });
@@ -100,7 +153,7 @@ pub(super) fn moments(columns: &Columns<'_>, cells: &Cells) -> Option<Vec<f64>> 
     let mut out = vec![0.0; cells.len() * each];
     let mut parts = of_parts.chunks_exact(each);
     for (cell, total) in out.chunks_exact_mut(each).enumerate() {
-        for _ in cells.rows(cell).chunks(PART) {
+        for _ in cells.rows(cell).parts(PART) {
             add(total, parts.next().unwrap_or_default(), size);
         }
     }
@@ -124,16 +177,16 @@ pub(super) fn add(total: &mut [f64], part: &[f64], size: usize) {
 /// For each cell the upper triangle T, row by row, with |T v|² = Σ wᵢ (xᵢ·v)² over its rows, from the moments of cells of `size` columns:
 /// entry `k` of cell `c` at `k * cells + c`.
 ///
-/// With `intercept`, rows begin with a 1 that is no column. `None` where a number is not finite.
-pub(super) fn factors(moments: &[f64], size: usize, intercept: bool) -> Option<Vec<f64>> {
+/// `ones` is the place in x of a 1 that is no column. `None` where a number is not finite.
+pub(super) fn factors(moments: &[f64], size: usize, ones: Option<usize>) -> Option<Vec<f64>> {
     let each = numbers(size);
     let cells = moments.len() / each;
-    let out_size = size + usize::from(intercept);
+    let out_size = size + usize::from(ones.is_some());
     let mut out = vec![0.0; triangle(out_size) * cells];
     let mut work = vec![0.0; (size + 1) * out_size];
     for (cell, numbers) in moments.chunks_exact(each).enumerate() {
         if numbers[0] != 0.0 {
-            let factor = about_zero(numbers, size, intercept, &mut work);
+            let factor = about_zero(numbers, size, ones, &mut work);
             for (k, x) in factor.enumerate() {
                 out[k * cells + cell] = x;
             }
@@ -142,10 +195,47 @@ pub(super) fn factors(moments: &[f64], size: usize, intercept: bool) -> Option<V
     out.iter().all(|x| x.is_finite()).then_some(out)
 }
 
+/// The upper triangle T, row by row, with |T v|² = Σ |T_c v|² over all cells, from their triangles of this size: entry `k` of cell `c` at
+/// `k * cells + c`.
+pub(super) fn stack(triangles: &[f64], size: usize, cells: usize) -> Vec<f64> {
+    let mut total = vec![0.0; triangle(size)];
+    let rows = size * (AT_ONCE + 1);
+    let mut work = vec![0.0; rows * size];
+    for first in (0..cells).step_by(AT_ONCE) {
+        work.fill(0.0);
+        unpack(&total, size, rows, 0, &mut work);
+        for (place, cell) in (first..cells.min(first + AT_ONCE)).enumerate() {
+            let entries = triangles.iter().skip(cell).step_by(cells);
+            unpack(entries, size, rows, (place + 1) * size, &mut work);
+        }
+        simd::run(Reflect {
+            work: &mut work,
+            rows,
+        });
+        pack(&work, rows, size, &mut total);
+    }
+    total
+}
+
+/// Makes columns upper triangular.
+struct Reflect<'a> {
+    work: &'a mut [f64],
+    rows: usize,
+}
+
+impl Task for Reflect<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<F: Fma>(self) {
+        reflect::<F>(self.work, self.rows);
+    }
+}
+
 /// Factors some rows.
 struct Part<'a, 'b> {
     columns: &'a Columns<'a>,
-    rows: &'a [u32],
+    rows: CellRows<'a>,
     work: &'a mut [f64],
     moments: &'b mut [f64],
 }
@@ -162,10 +252,10 @@ impl Task for Part<'_, '_> {
             moments,
         } = self;
         let (size, m) = (columns.columns.len(), rows.len());
-        let weight = |row: u32| columns.weights.map_or(1.0, |w| w[row as usize]);
+        let weight = |row: usize| columns.weights.map_or(1.0, |w| w[row]);
         let total: f64 = match columns.weights {
             None => m as f64,
-            Some(_) => rows.iter().map(|row| weight(*row)).sum(),
+            Some(_) => rows.iter().map(weight).sum(),
         };
         moments[0] = total;
         for (k, (column, work)) in (columns.columns.iter())
@@ -174,24 +264,33 @@ impl Task for Part<'_, '_> {
         {
             let constant = if k + 1 == size { columns.constant } else { 0.0 };
             let values = &column.values[column.start..];
-            for (x, row) in work.iter_mut().zip(rows) {
-                *x = values[*row as usize] + constant;
+            match rows {
+                CellRows::Side(first, n) => {
+                    for (x, value) in work.iter_mut().zip(&values[first..first + n]) {
+                        *x = *value + constant;
+                    }
+                }
+                CellRows::Listed(rows) => {
+                    for (x, row) in work.iter_mut().zip(rows) {
+                        *x = values[*row as usize] + constant;
+                    }
+                }
             }
             // The mean of what is left over the first mean takes away what that was rounded by.
             let mut mean = 0.0;
             for _ in 0..2 {
                 let left = match columns.weights {
                     None => sum(work),
-                    Some(_) => (work.iter().zip(rows))
-                        .map(|(x, row)| x * weight(*row))
+                    Some(_) => (work.iter().zip(rows.iter()))
+                        .map(|(x, row)| x * weight(row))
                         .sum(),
                 } / total;
                 mean += left;
                 work.iter_mut().for_each(|x| *x -= left);
             }
             if columns.weights.is_some() {
-                for (x, row) in work.iter_mut().zip(rows) {
-                    *x *= weight(*row).sqrt();
+                for (x, row) in work.iter_mut().zip(rows.iter()) {
+                    *x *= weight(row).sqrt();
                 }
             }
             moments[1 + k] = mean;
@@ -208,7 +307,7 @@ fn join(total: &mut [f64], part: &[f64], size: usize) {
     let mut work = vec![0.0; rows * size];
     let (mean, factor) = total[1..].split_at_mut(size);
     let (other_mean, other_factor) = part[1..].split_at(size);
-    unpack(factor, size, rows, 0, &mut work);
+    unpack(&*factor, size, rows, 0, &mut work);
     unpack(other_factor, size, rows, size, &mut work);
     let weight = (a / n * b).sqrt();
     for (k, (mean, other)) in mean.iter_mut().zip(other_mean).enumerate() {
@@ -221,17 +320,17 @@ fn join(total: &mut [f64], part: &[f64], size: usize) {
     total[0] = n;
 }
 
-/// The factor of the columns as they are, not centred; before them a column of ones with `intercept`.
+/// The factor of the columns as they are, not centred; among them a column of ones at the place `ones`.
 fn about_zero<'a>(
     moments: &[f64],
     size: usize,
-    intercept: bool,
+    ones: Option<usize>,
     work: &'a mut [f64],
 ) -> impl Iterator<Item = f64> + use<'a> {
     let root = moments[0].sqrt();
     let (mean, factor) = moments[1..].split_at(size);
     let rows = size + 1;
-    let columns = size + usize::from(intercept);
+    let columns = size + usize::from(ones.is_some());
     let work = &mut work[..rows * columns];
     work.fill(0.0);
     // The row of means stands first: with a column of ones before it the whole is triangular as it is.
@@ -240,9 +339,11 @@ fn about_zero<'a>(
     for (k, mean) in mean.iter().enumerate() {
         own[k * rows] = root * mean;
     }
-    if intercept {
+    if let Some(place) = ones {
         work[0] = root;
-    } else {
+        work[..(place + 1) * rows].rotate_left(rows);
+    }
+    if ones != Some(0) {
         reflect::<Unfused>(work, rows);
     }
     let work = &*work;
@@ -250,8 +351,14 @@ fn about_zero<'a>(
 }
 
 /// Copies an upper triangle below row `first` of columns of `rows` numbers.
-fn unpack(factor: &[f64], size: usize, rows: usize, first: usize, work: &mut [f64]) {
-    let mut factor = factor.iter();
+fn unpack<'a>(
+    factor: impl IntoIterator<Item = &'a f64>,
+    size: usize,
+    rows: usize,
+    first: usize,
+    work: &mut [f64],
+) {
+    let mut factor = factor.into_iter();
     for i in 0..size {
         for (k, x) in (i..size).zip(&mut factor) {
             work[k * rows + first + i] = *x;

@@ -92,7 +92,7 @@ impl Table {
             size,
             ones: self.ones,
             groups,
-            entries: factors(&moments, self.columns.len(), self.ones)?,
+            entries: factors(&moments, self.columns.len(), self.ones.then_some(0))?,
         })
     }
 }

@@ -20,9 +20,9 @@ fn columns(columns: &[Vec<f64>]) -> Vec<Column> {
 }
 
 /// The triangular factors of the rows of each cell.
-fn factors(columns: &Columns<'_>, cells: &Cells, intercept: bool) -> Option<Vec<f64>> {
+fn factors(columns: &Columns<'_>, cells: &Cells, ones: Option<usize>) -> Option<Vec<f64>> {
     let moments = moments::moments(columns, cells)?;
-    moments::factors(&moments, columns.columns.len(), intercept)
+    moments::factors(&moments, columns.columns.len(), ones)
 }
 
 /// |T (u, −1)|² of each cell.
@@ -72,7 +72,7 @@ fn factors_of_columns_far_from_zero_keep_their_figures() {
                 weights: None,
             };
             let cells = Cells::of(&vec![0; n], 1);
-            let factors = factors(&given, &cells, true).expect("finite columns");
+            let factors = factors(&given, &cells, Some(0)).expect("finite columns");
             let found = squares(&factors, 1, &u)[0];
             assert!(
                 (found - exact).abs() <= 1e-9 * exact.max(1e-3),
@@ -91,16 +91,21 @@ fn cells_without_rows_and_columns_without_spread_have_factors() {
         .map(|i| if i % 4 == 3 { Classes::NONE } else { i % 4 * 2 })
         .collect();
     let list = columns(&data);
-    for (intercept, u) in [(true, &[0.5, -1.0, 7.0][..]), (false, &[-1.0, 7.0])] {
+    for (ones, u) in [
+        (Some(0), &[0.5, -1.0, 7.0][..]),
+        (Some(1), &[-1.0, 0.5, 7.0]),
+        (Some(2), &[-1.0, 7.0, 0.5]),
+        (None, &[-1.0, 7.0]),
+    ] {
         let given = Columns {
             columns: &list,
             constant: 0.25,
             weights: Some(&weights),
         };
-        let factors = factors(&given, &Cells::of(&cell, 6), intercept).expect("finite columns");
+        let factors = factors(&given, &Cells::of(&cell, 6), ones).expect("finite columns");
         let found = squares(&factors, 6, u);
         for (c, found) in found.iter().enumerate() {
-            let level = if intercept { 0.5 } else { 0.0 };
+            let level = ones.map_or(0.0, |_| 0.5);
             let exact: f64 = (0..n)
                 .filter(|i| cell[*i] == c as u32)
                 .map(|i| weights[i] * (data[2][i] + 0.25 - level + 3.0).powi(2))
@@ -123,7 +128,7 @@ fn columns_that_are_not_finite_have_no_factors() {
             weights: None,
         };
         assert!(
-            factors(&given, &Cells::of(&[0, 0, 0], 1), true).is_none(),
+            factors(&given, &Cells::of(&[0, 0, 0], 1), Some(0)).is_none(),
             "{wrong}"
         );
     }
@@ -142,7 +147,7 @@ fn factors_are_the_same_bits_with_any_number_of_threads() {
             weights: None,
         };
         pool.expect("threads")
-            .install(|| factors(&given, &Cells::of(&cell, 7), true))
+            .install(|| factors(&given, &Cells::of(&cell, 7), Some(0)))
     };
     assert_eq!(with(1), with(3));
 }
