@@ -11,6 +11,9 @@ use std::cmp::Ordering;
 /// A row that lies in no element.
 pub(super) const NOWHERE: u32 = Column::NONE;
 
+/// Integers below this are looked up in a table.
+const SMALL: usize = 1 << 20;
+
 /// How the labels of one key compare.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Order {
@@ -104,19 +107,26 @@ impl<'a> Labelled<'a> {
             Column::Numbers(values) => {
                 let mut first = Vec::new();
                 let mut seen = IndexSet::new();
-                let mut before = (f64::NAN, NOWHERE);
+                // The codes of small integers, of which most keys consist, found without a search.
+                let mut small: Vec<u32> = Vec::new();
                 let codes = values.iter().enumerate().map(|(row, value)| {
                     if value.is_nan() {
                         return NOWHERE;
                     }
-                    if value != before.0 {
-                        let (code, new) = seen.insert_full(value.to_bits());
-                        if new {
-                            first.push(Cow::Owned(column.text(row).unwrap_or_default()));
-                        }
-                        before = (value, code as u32);
+                    let place = value as usize;
+                    let is_small = place < SMALL && place as f64 == value;
+                    if is_small && let Some(code) = small.get(place).filter(|c| **c != NOWHERE) {
+                        return *code;
                     }
-                    before.1
+                    let (code, new) = seen.insert_full(value.to_bits());
+                    if new {
+                        first.push(Cow::Owned(column.text(row).unwrap_or_default()));
+                    }
+                    if is_small {
+                        small.resize(small.len().max(place + 1), NOWHERE);
+                        small[place] = code as u32;
+                    }
+                    code as u32
                 });
                 let codes = Cow::Owned(codes.collect());
                 Labelled {
@@ -274,6 +284,21 @@ impl Elements {
             missing: Vec::new(),
             unknown: Vec::new(),
         };
+        if let ([column], [places]) = (&labelled[..], &places[..]) {
+            let of = |place: &Option<u32>| element(Key::from_slice(&[(*place)?]));
+            let of_code: Vec<Option<u32>> = places.iter().map(of).collect();
+            for row in 0..rows {
+                let code = column.codes.get(row);
+                let found = of_code.get(code as usize).copied().flatten();
+                match found {
+                    Some(_) => {}
+                    None if code == NOWHERE => located.missing.push(row),
+                    None => located.unknown.push(row),
+                }
+                located.elements.push(found.unwrap_or(NOWHERE));
+            }
+            return located;
+        }
         // Rows with the key of the row before, of which sorted tables have many, lie where it does.
         let mut before: (Key, Option<u32>) = (Key::new(), None);
         for row in 0..rows {
