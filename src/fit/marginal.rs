@@ -95,9 +95,14 @@ fn other_mode(
 ) -> Option<OtherMode> {
     let count = restarts::affordable(marginal.visits());
     let starts = restarts::starts(&marginal.globals_of(start), &q.mean, count, seed);
+    let centre = marginal.centre().cloned();
     marginal.uncentre();
     let mut density = |theta: &[f64], g: &mut [f64]| marginal.gradient(theta, Order::Low, g);
-    restarts::other_mode(&mut density, q, &starts)
+    let found = restarts::other_mode(&mut density, q, &starts);
+    if let Some(centre) = centre {
+        marginal.centre_at(centre);
+    }
+    found
 }
 
 struct Fitted<'r, 'a, 'b, 'm> {
@@ -187,7 +192,7 @@ impl Fitted<'_, '_, '_, '_> {
         loop {
             let noise = Noise::dense(q.mean.len(), count, seed);
             let (marginal, run, order) = (&mut *self.marginal, &mut *self.run, self.order);
-            let mut density = |theta: &[f64], g: &mut [f64]| marginal.gradient(theta, order, g);
+            let mut density = |thetas: &[Vec<f64>]| marginal.gradients(thetas, order);
             let (settled, error) =
                 natural::settle(&mut density, q, &noise, &mut |value| run.tell(value));
             match settled {
@@ -240,9 +245,9 @@ impl Fitted<'_, '_, '_, '_> {
             return Ok(Found { q, certain, end });
         }
         let marginal = &mut *self.marginal;
-        let mut density = |theta: &[f64], g: &mut [f64]| marginal.gradient(theta, Order::Low, g);
         let mut here = vec![0.0; n];
-        density(&mean, &mut here);
+        marginal.gradient(&mean, Order::Low, &mut here);
+        let mut density = |thetas: &[Vec<f64>]| marginal.gradients(thetas, Order::Low);
         let curvature = [STEP, 0.1 * STEP, 0.01 * STEP]
             .iter()
             .find_map(|step| mode::curvature(&mut density, &mean, &scale, *step, &here));
@@ -289,7 +294,11 @@ fn gaussian(elbo: &AnyElbo<'_>, marginal: &mut Marginal<'_>, q: &Dense) -> Gauss
         let row = pattern.row(*g as usize);
         scale[row].copy_from_slice(&q.scale.columns[i * n..i * n + i + 1]);
     }
-    let found = marginal.recentre(&q.mean).is_some();
+    // Of many globals the slopes are those at the mode.
+    let found = match n > FEW {
+        true => marginal.move_centre(&q.mean),
+        false => marginal.recentre(&q.mean).is_some(),
+    };
     let Some(centre) = marginal.centre().filter(|_| found).cloned() else {
         let mut mean = marginal.point().to_vec();
         for (g, m) in forest.globals.iter().zip(&q.mean) {
@@ -349,8 +358,8 @@ fn bound(
     let mut expected = vec![0.0; elbo.terms.len()];
     let mut entropies = vec![0.0; sites.len()];
     let mut values = Vec::with_capacity(noise.count());
-    for e in noise.draws() {
-        let found = marginal.expected(&q.scale.at(&q.mean, e));
+    let points: Vec<Vec<f64>> = noise.draws().map(|e| q.scale.at(&q.mean, e)).collect();
+    for found in marginal.all_expected(&points) {
         values.push(found.value);
         for (sum, term) in expected.iter_mut().zip(&found.terms) {
             *sum += share * term;

@@ -3,6 +3,7 @@
 use super::lbfgs;
 use super::lbfgs::End;
 use super::lbfgs::Rule;
+use super::natural::Many;
 use crate::num::dense;
 
 /// How near to a mode a search ends: when no step would move a coordinate by more than this, in units of the scale, or gain more than
@@ -150,24 +151,26 @@ pub(super) fn climb(
 /// Minus the Hessian in the units of a scale, by differences over `step` from `here`, the gradient at the point itself.
 /// `None` if a gradient is not finite.
 pub(super) fn curvature(
-    density: &mut dyn FnMut(&[f64], &mut [f64]) -> f64,
+    density: Many<'_>,
     at: &[f64],
     scale: &Scale,
     step: f64,
     here: &[f64],
 ) -> Option<Vec<f64>> {
     let n = at.len();
+    let moved = |k: usize| {
+        let mut x = vec![0.0; n];
+        x[k] = step;
+        scale.at(at, &x)
+    };
+    let points: Vec<Vec<f64>> = (0..n).map(moved).collect();
+    let before = scale.pull(here);
     let mut out = vec![0.0; n * n];
-    let mut gradient = vec![0.0; n];
-    for k in 0..n {
-        let mut pulled = |h: f64| {
-            let mut x = vec![0.0; n];
-            x[k] = h;
-            let value = density(&scale.at(at, &x), &mut gradient);
-            let pulled = scale.pull(&gradient);
-            (value.is_finite() && pulled.iter().all(|g| g.is_finite())).then_some(pulled)
-        };
-        let (after, before) = (pulled(step)?, scale.pull(here));
+    for (k, (value, gradient)) in density(&points).into_iter().enumerate() {
+        let after = scale.pull(&gradient);
+        if !value.is_finite() || after.iter().any(|g| !g.is_finite()) {
+            return None;
+        }
         for (i, (a, b)) in after.iter().zip(&before).enumerate() {
             out[i * n + k] = (b - a) / step;
         }

@@ -48,6 +48,8 @@ const LONGEST: f64 = 2.0;
 
 /// A density: the value, and the gradient written over the second argument.
 pub(super) type Density<'a> = &'a mut dyn FnMut(&[f64], &mut [f64]) -> f64;
+/// The same at several points.
+pub(super) type Many<'a> = &'a mut dyn FnMut(&[Vec<f64>]) -> Vec<(f64, Vec<f64>)>;
 
 /// The values and gradients (in the units of L) over the draws.
 struct Batch {
@@ -59,22 +61,22 @@ struct Batch {
 
 /// The mean value over the draws of q; tells `each` the noise of a draw and the gradient there, in the units of `unit`.
 fn mean(
-    density: Density<'_>,
+    density: Many<'_>,
     q: &Dense,
     unit: &Scale,
     noise: &Noise,
     mut each: impl FnMut(&[f64], Vec<f64>),
 ) -> f64 {
-    let mut gradient = vec![0.0; q.mean.len()];
+    let points: Vec<Vec<f64>> = noise.draws().map(|e| q.scale.at(&q.mean, e)).collect();
     let mut sum = 0.0;
-    for e in noise.draws() {
-        sum += density(&q.scale.at(&q.mean, e), &mut gradient);
+    for (e, (value, gradient)) in noise.draws().zip(density(&points)) {
+        sum += value;
         each(e, unit.pull(&gradient));
     }
     sum / noise.count() as f64
 }
 
-fn batch(density: Density<'_>, q: &Dense, noise: &Noise) -> Option<Batch> {
+fn batch(density: Many<'_>, q: &Dense, noise: &Noise) -> Option<Batch> {
     let n = q.mean.len();
     let share = 1.0 / noise.count() as f64;
     let mut out = Batch {
@@ -118,7 +120,7 @@ fn error(batch: &Batch) -> f64 {
 
 /// Settles q on these draws. Gives how that ended, and the Monte Carlo error of the means in posterior sds.
 pub(super) fn settle(
-    density: Density<'_>,
+    density: Many<'_>,
     q: &mut Dense,
     noise: &Noise,
     watch: &mut dyn FnMut(f64) -> bool,
@@ -193,7 +195,7 @@ pub(super) fn settle(
 
 /// The same optimum by L-BFGS over μ and L, in the units of the present L: `θ = μ₀ + L₀ (m + U e)`, U lower triangular, its diagonal exp.
 fn search(
-    density: Density<'_>,
+    density: Many<'_>,
     q: &mut Dense,
     noise: &Noise,
     watch: &mut dyn FnMut(f64) -> bool,
@@ -268,6 +270,17 @@ fn search(
 mod tests {
     use super::*;
 
+    /// The same density at several points.
+    fn many(density: Density<'_>) -> impl FnMut(&[Vec<f64>]) -> Vec<(f64, Vec<f64>)> {
+        |points| {
+            let at = |x: &Vec<f64>| {
+                let mut g = vec![0.0; x.len()];
+                (density(x, &mut g), g)
+            };
+            points.iter().map(at).collect()
+        }
+    }
+
     fn start() -> Dense {
         Dense {
             mean: vec![0.5, -0.5],
@@ -286,7 +299,7 @@ mod tests {
         };
         let mut q = start();
         let noise = Noise::dense(2, 16, 5);
-        let (settled, error) = settle(&mut density, &mut q, &noise, &mut |_| true);
+        let (settled, error) = settle(&mut many(&mut density), &mut q, &noise, &mut |_| true);
         assert_eq!(settled, Settled::Yes);
         assert!(error < 1e-9, "{error}");
         assert!((q.mean[0] - 1.0).abs() < 1e-9 && (q.mean[1] - 2.0).abs() < 1e-9);
@@ -308,7 +321,7 @@ mod tests {
         };
         let mut q = start();
         let noise = Noise::dense(2, 256, 5);
-        let (settled, _) = settle(&mut density, &mut q, &noise, &mut |_| true);
+        let (settled, _) = settle(&mut many(&mut density), &mut q, &noise, &mut |_| true);
         assert_eq!(settled, Settled::Yes);
         let variance = q.scale.columns[0] * q.scale.columns[0];
         assert!(
@@ -330,7 +343,7 @@ mod tests {
         };
         let mut q = start();
         let noise = Noise::dense(2, 32, 5);
-        let (settled, _) = settle(&mut density, &mut q, &noise, &mut |_| true);
+        let (settled, _) = settle(&mut many(&mut density), &mut q, &noise, &mut |_| true);
         assert_eq!(settled, Settled::No, "{q:?}");
     }
 }

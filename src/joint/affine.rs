@@ -23,6 +23,7 @@ use crate::tape::event::EventOp;
 const MOST_SUMMANDS: usize = 64;
 
 /// A statement whose expectation may be known: a draw, its arguments, and what goes with them.
+#[derive(Debug)]
 pub(super) struct Candidate {
     pub form: GaussianForm,
     pub plate: PlateId,
@@ -54,7 +55,7 @@ pub(super) fn recognise(builder: &mut Builder, candidate: &Candidate) -> Option<
     let reader = Reader { builder };
     let all = |read: &dyn Fn(usize) -> Option<Row>| -> Option<Affine> {
         let parts: Option<Vec<Row>> = (0..*width).map(read).collect();
-        Some(stack(&parts?, n))
+        Some(stack(parts?, n))
     };
     let weight = match candidate.condition {
         Some(condition) => builder.evaluate(condition).repeat(*width),
@@ -72,12 +73,12 @@ pub(super) fn recognise(builder: &mut Builder, candidate: &Candidate) -> Option<
     match candidate.form {
         GaussianForm::Normal => {
             term.predictor =
-                all(&|k| Some(reader.affine(x, k)?.minus(&reader.affine(args[0], k)?)))?;
+                all(&|k| Some(reader.affine(x, k)?.minus(reader.affine(args[0], k)?)))?;
             term.log_sd = all(&|k| reader.log(args[1], k))?;
         }
         GaussianForm::LogNormal => {
             let log_x = |k| reader.log(x, k);
-            term.predictor = all(&|k| Some(log_x(k)?.minus(&reader.affine(args[0], k)?)))?;
+            term.predictor = all(&|k| Some(log_x(k)?.minus(reader.affine(args[0], k)?)))?;
             term.log_sd = all(&|k| reader.log(args[1], k))?;
             term.offset = all(&|k| {
                 let jacobian = match candidate.log_jacobian {
@@ -85,7 +86,7 @@ pub(super) fn recognise(builder: &mut Builder, candidate: &Candidate) -> Option<
                     Some(_) => log_x(k)?,
                     None => Row::default(),
                 };
-                Some(jacobian.minus(&log_x(k)?))
+                Some(jacobian.minus(log_x(k)?))
             })?;
         }
         GaussianForm::Poisson => {
@@ -131,9 +132,9 @@ impl Row {
         }
     }
 
-    fn plus(mut self, other: &Row) -> Row {
-        self.constant = both(&self.constant, &other.constant, |a, b| a + b, 0.0);
-        for term in &other.terms {
+    fn plus(mut self, other: Row) -> Row {
+        self.constant = both(self.constant, &other.constant, |a, b| a + b);
+        for term in other.terms {
             // The same coordinates once: what cancels is seen to cancel.
             match self
                 .terms
@@ -141,10 +142,10 @@ impl Row {
                 .find(|t| t.coordinate == term.coordinate)
             {
                 Some(known) => {
-                    known.coefficient =
-                        both(&known.coefficient, &term.coefficient, |a, b| a + b, 0.0);
+                    let own = std::mem::take(&mut known.coefficient);
+                    known.coefficient = both(own, &term.coefficient, |a, b| a + b);
                 }
-                None => self.terms.push(term.clone()),
+                None => self.terms.push(term),
             }
         }
         self.terms
@@ -152,14 +153,15 @@ impl Row {
         self
     }
 
-    fn minus(self, other: &Row) -> Row {
-        self.plus(&other.clone().times(&[-1.0]))
+    fn minus(self, other: Row) -> Row {
+        self.plus(other.times(&[-1.0]))
     }
 
     fn times(mut self, factor: &[f64]) -> Row {
-        self.constant = both(&self.constant, factor, |a, b| a * b, 0.0);
+        self.constant = both(self.constant, factor, |a, b| a * b);
         for term in &mut self.terms {
-            term.coefficient = both(&term.coefficient, factor, |a, b| a * b, 0.0);
+            let own = std::mem::take(&mut term.coefficient);
+            term.coefficient = both(own, factor, |a, b| a * b);
         }
         self
     }
@@ -182,24 +184,26 @@ impl Row {
     }
 }
 
-/// Entry by entry, a single entry standing for all, none for `none`.
-fn both(a: &[f64], b: &[f64], f: impl Fn(f64, f64) -> f64, none: f64) -> Vec<f64> {
-    let n = a.len().max(b.len());
-    let at = |list: &[f64], i: usize| match list.len() {
-        0 => none,
-        1 => list[0],
-        _ => list[i],
-    };
-    (0..n).map(|i| f(at(a, i), at(b, i))).collect()
+/// Entry by entry, a single entry standing for all, none for 0.
+fn both(mut a: Vec<f64>, b: &[f64], f: impl Fn(f64, f64) -> f64) -> Vec<f64> {
+    if a.len() < b.len() {
+        let all = a.first().copied().unwrap_or(0.0);
+        a.resize(b.len(), all);
+    }
+    match *b {
+        [] => a.iter_mut().for_each(|a| *a = f(*a, 0.0)),
+        [b] => a.iter_mut().for_each(|a| *a = f(*a, b)),
+        _ => a.iter_mut().zip(b).for_each(|(a, b)| *a = f(*a, *b)),
+    }
+    a
 }
 
 /// The rows of several components, one after another.
-fn stack(parts: &[Row], n: usize) -> Affine {
-    if let [only] = parts {
-        return Affine {
-            constant: only.constant.clone(),
-            terms: only.terms.clone(),
-        };
+fn stack(mut parts: Vec<Row>, n: usize) -> Affine {
+    if parts.len() == 1
+        && let Some(Row { constant, terms }) = parts.pop()
+    {
+        return Affine { constant, terms };
     }
     let spread = |list: &[f64]| -> Vec<f64> {
         match list.len() {
@@ -212,7 +216,7 @@ fn stack(parts: &[Row], n: usize) -> Affine {
     let terms = (0..most)
         .map(|t| {
             let (mut coordinate, mut coefficient) = (Vec::new(), Vec::new());
-            for part in parts {
+            for part in &parts {
                 match part.terms.get(t) {
                     Some(term) => {
                         coefficient.extend(spread(&term.coefficient));
@@ -295,9 +299,9 @@ impl Reader<'_> {
         let fixed = |place: usize| !self.builder.node(args[place]).varies;
         let arg = |place: usize| self.affine(args[place], k);
         if *op == ADD {
-            Some(arg(0)?.plus(&arg(1)?))
+            Some(arg(0)?.plus(arg(1)?))
         } else if *op == SUB {
-            Some(arg(0)?.minus(&arg(1)?))
+            Some(arg(0)?.minus(arg(1)?))
         } else if *op == NEG {
             Some(arg(0)?.times(&[-1.0]))
         } else if *op == MUL && fixed(0) {
@@ -330,7 +334,7 @@ impl Reader<'_> {
                 place => self.affine(args[0], place as usize),
             },
             EventOp::Sum => (0..width(0)).try_fold(Row::default(), |sum, j| {
-                Some(sum.plus(&self.affine(args[0], j)?))
+                Some(sum.plus(self.affine(args[0], j)?))
             }),
             EventOp::Dot => {
                 let (fixed, other) =
@@ -342,8 +346,7 @@ impl Reader<'_> {
                 (0..width(0)).try_fold(Row::default(), |sum, j| {
                     Some(
                         sum.plus(
-                            &self
-                                .affine(other, j)?
+                            self.affine(other, j)?
                                 .times(&self.affine(fixed, j)?.constant),
                         ),
                     )
@@ -395,9 +398,9 @@ impl Reader<'_> {
                 if **op == EXP {
                     self.affine(args[0], k)
                 } else if **op == MUL {
-                    Some(self.log(args[0], k)?.plus(&self.log(args[1], k)?))
+                    Some(self.log(args[0], k)?.plus(self.log(args[1], k)?))
                 } else if **op == DIV {
-                    Some(self.log(args[0], k)?.minus(&self.log(args[1], k)?))
+                    Some(self.log(args[0], k)?.minus(self.log(args[1], k)?))
                 } else if **op == SQRT {
                     Some(self.log(args[0], k)?.times(&[0.5]))
                 } else if **op == SQUARE {

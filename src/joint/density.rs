@@ -4,7 +4,6 @@ use super::Condition;
 use super::Term;
 use super::TermForm;
 use super::TermKind;
-use super::affine;
 use super::affine::Candidate;
 use super::lower::Lowering;
 use super::transform::events;
@@ -79,7 +78,17 @@ impl Lowering<'_> {
         }
         let node = self.every_element(node, plate);
         let made = self.builder.made();
-        let form = self.form(statement);
+        let candidate = match self.closed_forms {
+            true => self.candidate(statement),
+            false => None,
+        };
+        self.candidates.push(candidate);
+        let form = match &statement.kind {
+            StatementKind::Latent(id) if self.is_univariate(*id) => TermForm::Univariate,
+            StatementKind::Latent(_)
+            | StatementKind::Observed { .. }
+            | StatementKind::Factor(_) => TermForm::General,
+        };
         self.builder.recount(made);
         self.builder.set_within(before);
         (
@@ -95,8 +104,8 @@ impl Lowering<'_> {
         )
     }
 
-    /// The form in which the statement's expectation under a Gaussian is known.
-    fn form(&mut self, statement: &Statement) -> TermForm {
+    /// The statement, where its expectation under a Gaussian may be known in closed form.
+    fn candidate(&mut self, statement: &Statement) -> Option<Candidate> {
         let (distribution, x, dims, log_jacobian) = match &statement.kind {
             StatementKind::Latent(id) => {
                 let latent = &self.typed.latents()[id.index()];
@@ -121,34 +130,20 @@ impl Lowering<'_> {
                     None,
                 )
             }
-            StatementKind::Factor(_) => return TermForm::General,
+            StatementKind::Factor(_) => return None,
         };
-        if let (true, Some(form)) = (
-            self.closed_forms,
-            distribution.distribution.gaussian_form(distribution.form),
-        ) {
-            let candidate = Candidate {
-                form,
-                plate: statement.plate,
-                width: dims.iter().product(),
-                x,
-                args: self.args(distribution, &dims, statement.plate),
-                log_jacobian,
-                condition: statement.condition.map(|id| {
-                    let counts = self.expr(id, statement.plate);
-                    self.every_element(counts, statement.plate)
-                }),
-            };
-            if let Some(term) = affine::recognise(&mut self.builder, &candidate) {
-                return TermForm::Gaussian(Box::new(term));
-            }
-        }
-        match &statement.kind {
-            StatementKind::Latent(id) if self.is_univariate(*id) => TermForm::Univariate,
-            StatementKind::Latent(_)
-            | StatementKind::Observed { .. }
-            | StatementKind::Factor(_) => TermForm::General,
-        }
+        Some(Candidate {
+            form: distribution.distribution.gaussian_form(distribution.form)?,
+            plate: statement.plate,
+            width: dims.iter().product(),
+            x,
+            args: self.args(distribution, &dims, statement.plate),
+            log_jacobian,
+            condition: statement.condition.map(|id| {
+                let counts = self.expr(id, statement.plate);
+                self.every_element(counts, statement.plate)
+            }),
+        })
     }
 
     /// A node with a value for each element of `plate`, also when it is a constant.

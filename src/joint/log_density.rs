@@ -84,7 +84,7 @@ pub trait LogDensity: Debug + Sync {
 }
 
 /// Computes terms of a log density; it owns the memory that a run needs.
-pub trait Evaluator {
+pub trait Evaluator: Send {
     /// The sum of the kept terms at `z` and, written over `gradient`, its gradient. A point without density gives −∞ or NaN.
     fn gradient(&mut self, z: &[f64], gradient: &mut [f64]) -> f64;
 

@@ -6,6 +6,7 @@ use super::Element;
 use super::Joint;
 use super::Quantity;
 use super::Site;
+use super::affine::Candidate;
 use super::start;
 use super::start::Spread;
 use super::transform;
@@ -36,8 +37,10 @@ pub(super) struct Lowering<'a> {
     pub model: &'a Model,
     pub typed: &'a Typed,
     pub builder: Builder,
-    /// Whether expectations in closed form are looked for.
+    /// Whether expectations in closed form may be asked for.
     pub closed_forms: bool,
+    /// For each statement what such an expectation would be of.
+    pub candidates: Vec<Option<Candidate>>,
     /// The site of each latent variable.
     pub site_of: HashMap<LatentId, usize>,
     /// The unconstrained coordinates of each site.
@@ -64,6 +67,13 @@ pub fn lower_with(model: &Arc<Model>, passes: Passes) -> Joint {
 
 /// Lowers a bound model, with these passes; one that nobody else holds is not copied where its rows are put in another order.
 pub fn lower_owned(model: Arc<Model>, passes: Passes) -> Joint {
+    let mut joint = lower_lazily(model, passes);
+    joint.find_closed_forms();
+    joint
+}
+
+/// Lowers like [`lower_owned`], for who does not know yet whether closed forms are wanted: [`Joint::find_closed_forms`] finds them.
+pub fn lower_lazily(model: Arc<Model>, passes: Passes) -> Joint {
     lowered(model, passes, true)
 }
 
@@ -102,7 +112,7 @@ fn lowered(model: Arc<Model>, passes: Passes, closed_forms: bool) -> Joint {
             on_request.push((quantity, node));
         }
     }
-    let builder = lowering.builder;
+    let (builder, candidates) = (lowering.builder, lowering.candidates);
     Joint {
         model: Arc::clone(&model),
         density: builder.tape(&nodes, &[]),
@@ -114,6 +124,7 @@ fn lowered(model: Arc<Model>, passes: Passes, closed_forms: bool) -> Joint {
         conditions,
         made,
         statements: nodes,
+        candidates,
         builder,
         streamed: None,
         amortized: None,
@@ -171,6 +182,7 @@ impl<'a> Lowering<'a> {
             typed: model.typed(),
             builder: Builder::with(passes),
             closed_forms,
+            candidates: Vec::new(),
             site_of: HashMap::new(),
             inputs: Vec::new(),
             latents: HashMap::new(),

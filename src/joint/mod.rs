@@ -26,6 +26,7 @@ pub use crate::tape::Pass;
 pub use crate::tape::Passes;
 use crate::tape::Tape;
 use crate::typed::LatentId;
+use affine::Candidate;
 pub use amortized::Locals;
 pub use amortized::amortize;
 pub use families::Families;
@@ -35,6 +36,7 @@ pub use log_density::Evaluator;
 pub use log_density::LogDensity;
 pub use lower::lower;
 pub use lower::lower_bare;
+pub use lower::lower_lazily;
 pub use lower::lower_owned;
 pub use lower::lower_with;
 use std::sync::Arc;
@@ -57,6 +59,8 @@ pub struct Joint {
     /// The builder's node of each term.
     pub(crate) statements: Vec<NodeId>,
     pub(crate) builder: Builder,
+    /// For each statement what may have an expectation in closed form that nobody has asked for yet.
+    candidates: Vec<Option<Candidate>>,
     /// The rows that are read in chunks, where there are such.
     streamed: Option<Box<Streamed>>,
     /// The locals that are found by gradient steps, where there are such.
@@ -131,6 +135,22 @@ impl Joint {
     /// How many elements the statements with `where` count for.
     pub fn conditions(&self) -> &[Condition] {
         &self.conditions
+    }
+
+    /// Finds the terms whose expectations are known in closed form: what guides over all coordinates want, and those that integrate
+    /// locals out do not.
+    pub fn find_closed_forms(&mut self) {
+        let candidates = std::mem::take(&mut self.candidates);
+        for (term, candidate) in self.terms.iter_mut().zip(candidates) {
+            match (&term.form, candidate) {
+                (TermForm::General | TermForm::Univariate, Some(candidate)) => {
+                    if let Some(found) = affine::recognise(&mut self.builder, &candidate) {
+                        term.form = TermForm::Gaussian(Box::new(found));
+                    }
+                }
+                (TermForm::Steps | TermForm::Gaussian(_), _) | (_, None) => {}
+            }
+        }
     }
 
     /// The number of unconstrained coordinates.

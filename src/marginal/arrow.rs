@@ -3,11 +3,14 @@
 //! The row of an element holds its couplings with the elements above it and with itself: its *chain*, outermost first. Eliminating an
 //! element changes only the rows of those above it. Vectors are over all coordinates of the density; only local ones are touched.
 
+use crate::joint::locals::Ancestor;
 use crate::joint::locals::Curvature;
 use crate::joint::locals::Forest;
 use crate::joint::locals::LocalPlate;
 use crate::joint::locals::Locals;
 use crate::num::dense;
+use std::ops::Range;
+use std::sync::Arc;
 
 /// A block-arrow matrix and its factor.
 #[derive(Clone, Debug)]
@@ -22,6 +25,8 @@ struct Rows {
     /// Coordinates above and own.
     above: usize,
     own: usize,
+    /// The places of those above, where they are the same for all elements.
+    fixed: Option<Vec<usize>>,
     /// The matrix, own × (above + own) for each element.
     entries: Vec<f64>,
     /// After elimination: the Cholesky factor of the own block, own × own for each element.
@@ -30,6 +35,14 @@ struct Rows {
     couple: Vec<f64>,
     /// The lower factor of the covariance given what is above, own × own for each element.
     spread: Vec<f64>,
+}
+
+impl Rows {
+    /// The couplings of each coordinate of an element.
+    fn couples(&self, i: usize) -> impl Iterator<Item = &[f64]> {
+        let couple = &self.couple[i * self.own * self.above..(i + 1) * self.own * self.above];
+        couple.chunks_exact(self.above.max(1))
+    }
 }
 
 impl<'a> Arrow<'a> {
@@ -41,6 +54,7 @@ impl<'a> Arrow<'a> {
             Rows {
                 above,
                 own,
+                fixed: plate.fixed_above(forest),
                 entries: vec![0.0; n * own * (above + own)],
                 root: vec![0.0; n * own * own],
                 couple: vec![0.0; n * own * above],
@@ -105,6 +119,22 @@ impl<'a> Arrow<'a> {
                 most
             }
         })
+    }
+
+    /// The same for [`Arrow::place`] alone.
+    pub fn for_placing(&self) -> Arrow<'a> {
+        let rows = |rows: &Rows| Rows {
+            entries: Vec::new(),
+            root: Vec::new(),
+            fixed: rows.fixed.clone(),
+            couple: rows.couple.clone(),
+            spread: rows.spread.clone(),
+            ..*rows
+        };
+        Arrow {
+            forest: self.forest,
+            plates: self.plates.iter().map(rows).collect(),
+        }
     }
 
     /// What places elements with given moments: for each plate the covariances of each coordinate of an element with its chain,
@@ -172,13 +202,30 @@ impl<'a> Arrow<'a> {
             let (before, rest) = self.plates.split_at_mut(p);
             let rows = &mut rest[0];
             let (own, above, width) = (rows.own, rows.above, rows.above + rows.own);
+            // What eliminating all elements leaves of the only ones above them.
+            let size = rows.fixed.as_ref().map_or(0, |_| above * above);
+            let mut left = vec![0.0; size];
             for i in 0..plate.count {
                 let entries = &rows.entries[i * own * width..(i + 1) * own * width];
                 let root = &mut rows.root[i * own * own..(i + 1) * own * own];
-                // The most frequent case: one coordinate, below nothing.
-                if width == 1 && entries[0] > 0.0 && entries[0].is_finite() {
-                    root[0] = entries[0].sqrt();
+                // The most frequent case: one coordinate.
+                if own == 1
+                    && rows.fixed.is_some()
+                    && entries[above] > 0.0
+                    && entries[above].is_finite()
+                {
+                    let (entries, pivot) = (&entries[..above], entries[above]);
+                    root[0] = pivot.sqrt();
                     rows.spread[i] = 1.0 / root[0];
+                    let couple = &mut rows.couple[i * above..(i + 1) * above];
+                    for (couple, entry) in couple.iter_mut().zip(entries) {
+                        *couple = entry / pivot;
+                    }
+                    for (left, entry) in left.chunks_exact_mut(above.max(1)).zip(entries) {
+                        for (left, couple) in left.iter_mut().zip(&*couple) {
+                            *left += entry * couple;
+                        }
+                    }
                     continue;
                 }
                 let block = |root: &mut [f64], more: f64| {
@@ -215,6 +262,9 @@ impl<'a> Arrow<'a> {
                     own,
                 );
             }
+            if left.iter().any(|x| *x != 0.0) {
+                lower(plate, &left, before);
+            }
         }
         raised
     }
@@ -223,41 +273,61 @@ impl<'a> Arrow<'a> {
     pub fn solve(&self, x: &mut [f64]) {
         let mut chain = Vec::new();
         for (plate, rows) in self.forest.plates.iter().zip(&self.plates).rev() {
-            if rows.own + rows.above == 1 {
-                for (at, root) in plate.coordinates.iter().zip(&rows.root) {
-                    x[*at as usize] = x[*at as usize] / root / root;
+            let own = rows.own;
+            if let (1, Some(places)) = (own, &rows.fixed) {
+                chain.clear();
+                chain.resize(rows.above, 0.0);
+                for (i, (at, root)) in plate.coordinates.iter().zip(&rows.root).enumerate() {
+                    let g = x[*at as usize];
+                    let couple = &rows.couple[i * rows.above..(i + 1) * rows.above];
+                    for (sum, couple) in chain.iter_mut().zip(couple) {
+                        *sum += couple * g;
+                    }
+                    x[*at as usize] = g / root / root;
+                }
+                for (place, sum) in places.iter().zip(&chain) {
+                    x[*place] -= sum;
                 }
                 continue;
             }
             for i in 0..plate.count {
                 for (c, place) in above_of(self.forest, plate, i).enumerate() {
-                    for r in 0..rows.own {
+                    for r in 0..own {
                         let g = x[plate.at(r, i)];
-                        x[place] -= rows.couple[(i * rows.own + r) * rows.above + c] * g;
+                        x[place] -= rows.couple[(i * own + r) * rows.above + c] * g;
                     }
                 }
                 chain.clear();
-                chain.extend((0..rows.own).map(|r| x[plate.at(r, i)]));
-                let root = &rows.root[i * rows.own * rows.own..(i + 1) * rows.own * rows.own];
-                dense::solve_lower(root, &mut chain, rows.own, 1);
-                dense::solve_lower_transposed(root, &mut chain, rows.own, 1);
+                chain.extend((0..own).map(|r| x[plate.at(r, i)]));
+                let root = &rows.root[i * own * own..(i + 1) * own * own];
+                dense::solve_lower(root, &mut chain, own, 1);
+                dense::solve_lower_transposed(root, &mut chain, own, 1);
                 for (r, value) in chain.iter().enumerate() {
                     x[plate.at(r, i)] = *value;
                 }
             }
         }
-        for (plate, rows) in self.forest.plates.iter().zip(&self.plates) {
-            if rows.above == 0 {
-                continue;
-            }
-            for i in 0..plate.count {
-                for (c, place) in above_of(self.forest, plate, i).enumerate() {
-                    let above = x[place];
-                    for r in 0..rows.own {
-                        x[plate.at(r, i)] -=
-                            rows.couple[(i * rows.own + r) * rows.above + c] * above;
-                    }
+        for (p, (plate, rows)) in self.forest.plates.iter().zip(&self.plates).enumerate() {
+            for i in 0..if rows.above > 0 { plate.count } else { 0 } {
+                self.above(p, i, |place| x[place], &mut chain);
+                for (r, couple) in rows.couples(i).enumerate() {
+                    x[plate.at(r, i)] -= dot(couple, &chain);
                 }
+            }
+        }
+    }
+
+    /// Gathers numbers of the coordinates above an element; of the elements after the first only where they are others.
+    fn above(&self, p: usize, i: usize, of: impl Fn(usize) -> f64, to: &mut Vec<f64>) {
+        match &self.plates[p].fixed {
+            Some(_) if i > 0 => {}
+            Some(places) => {
+                to.clear();
+                to.extend(places.iter().map(|place| of(*place)));
+            }
+            None => {
+                to.clear();
+                to.extend(above_of(self.forest, &self.forest.plates[p], i).map(of));
             }
         }
     }
@@ -280,17 +350,16 @@ impl<'a> Arrow<'a> {
             }
             return;
         }
+        let mut shifts = Vec::with_capacity(rows.above);
         for i in 0..plate.count {
+            self.above(p, i, |place| to[place] - centre[place], &mut shifts);
             let spread = &rows.spread[i * own * own..(i + 1) * own * own];
             for r in 0..own {
                 let at = plate.at(r, i);
-                to[at] = (0..=r).fold(centre[at], |sum, k| sum + spread[r * own + k] * noise(k, i));
-            }
-            for (c, place) in above_of(self.forest, plate, i).enumerate() {
-                let shift = to[place] - centre[place];
-                for r in 0..own {
-                    to[plate.at(r, i)] -= rows.couple[(i * own + r) * rows.above + c] * shift;
-                }
+                let own =
+                    (0..=r).fold(centre[at], |sum, k| sum + spread[r * own + k] * noise(k, i));
+                let couple = &rows.couple[(i * rows.own + r) * rows.above..][..rows.above];
+                to[at] = own - dot(couple, &shifts);
             }
         }
     }
@@ -338,28 +407,36 @@ impl Curvature for Arrow<'_> {
         }
     }
 
-    /// Takes from the rows of the element and of those above it.
-    fn add_block(&mut self, p: usize, i: usize, second: &[f64]) {
+    /// Takes from the rows of the elements and of those above them.
+    fn add_blocks(&mut self, p: usize, elements: Range<usize>, second: &[f64]) {
         let whole = self.plates[p].above + self.plates[p].own;
-        if whole == 1 {
-            self.plates[p].entries[i] -= second[0];
-            return;
-        }
-        let above = &self.forest.plates[p].above;
-        let chain = above.iter().map(|a| (a.place, a.element[i] as usize));
+        let own = Ancestor {
+            place: p,
+            element: Arc::default(),
+        };
         let mut start = 0;
-        for (place, element) in chain.chain([(p, i)]) {
-            let rows = &mut self.plates[place];
+        for Ancestor { place, element } in self.forest.plates[p].above.iter().chain([&own]) {
+            let rows = &mut self.plates[*place];
             let width = rows.above + rows.own;
-            for r in 0..rows.own {
-                let to = &mut rows.entries[(element * rows.own + r) * width..][..width];
-                for (to, second) in to.iter_mut().zip(&second[(start + r) * whole..]) {
-                    *to -= second;
+            for (r, c) in (0..rows.own).flat_map(|r| (0..width).map(move |c| (r, c))) {
+                let (low, high) = (c.min(start + r), c.max(start + r));
+                let second = &second[(low * whole + high) * elements.len()..][..elements.len()];
+                if self.forest.plates[*place].count == 1 {
+                    rows.entries[r * width + c] -= second.iter().sum::<f64>();
+                    continue;
+                }
+                for (i, second) in elements.clone().zip(second) {
+                    let i = element.get(i).map_or(i, |i| *i as usize);
+                    rows.entries[(i * rows.own + r) * width + c] -= second;
                 }
             }
             start += rows.own;
         }
     }
+}
+
+fn dot(a: &[f64], b: &[f64]) -> f64 {
+    a.iter().zip(b).map(|(a, b)| a * b).sum()
 }
 
 /// Where the coordinates of plate `a` start in the chain of plate `p`; `None` if it does not lie above it.
@@ -412,6 +489,20 @@ fn lower_above(
             }
         }
         start += rows.own;
+    }
+}
+
+/// Takes what eliminating all elements of `plate` leaves, square, from the rows of the only elements above them.
+fn lower(plate: &LocalPlate, left: &[f64], before: &mut [Rows]) {
+    let mut left = left.chunks_exact(left.len().isqrt().max(1));
+    for ancestor in &plate.above {
+        let rows = &mut before[ancestor.place];
+        let chain = rows.above + rows.own;
+        for (row, left) in rows.entries.chunks_exact_mut(chain).zip(left.by_ref()) {
+            for (entry, left) in row.iter_mut().zip(left) {
+                *entry -= left;
+            }
+        }
     }
 }
 

@@ -42,18 +42,38 @@ pub struct Expected {
 }
 
 impl<'a> Marginal<'a> {
+    /// The log density and the locals at several points.
+    pub fn values_with(&mut self, thetas: &[Vec<f64>]) -> Vec<(f64, Conditional<'a>)> {
+        self.each(thetas, Marginal::value_with)
+    }
+
+    /// What the terms are expected to be at several points.
+    pub fn all_expected(&mut self, thetas: &[Vec<f64>]) -> Vec<Expected> {
+        self.each(thetas, Marginal::expected)
+    }
+
     /// The log density at `theta` and the locals there.
     pub fn value_with(&mut self, theta: &[f64]) -> (f64, Conditional<'a>) {
         let value = self.value(theta, Order::Low);
-        (value, self.moments())
+        // Where no modes were found the nodes are still those of another point.
+        let locals = match value.is_nan() {
+            true => self.at_modes(),
+            false => self.moments(),
+        };
+        (value, locals)
+    }
+
+    /// Gaussians at the modes, with the curvature there.
+    fn at_modes(&self) -> Conditional<'a> {
+        Conditional {
+            mean: self.modes.clone(),
+            arrow: self.arrow.for_placing(),
+        }
     }
 
     fn moments(&self) -> Conditional<'a> {
         if self.integral == Integral::Exact || self.forest.plates.is_empty() {
-            return Conditional {
-                mean: self.modes.clone(),
-                arrow: self.arrow.clone(),
-            };
+            return self.at_modes();
         }
         if self.low.flat() {
             return self.flat_moments();

@@ -18,15 +18,19 @@ use arrow::Arrow;
 pub use arrow::above_of;
 pub use conditional::Conditional;
 use nodes::Nodes;
+use rayon::prelude::*;
 pub use rule::MOST_DIMENSIONS;
 pub use rule::Order;
 use std::f64::consts::PI;
+use std::sync::Arc;
 
 /// Two Hessians that differ by no more than this, relative to their largest entry, are the same.
 const SAME: f64 = 1e-8;
 
 /// What a rule adds to the gradient, in posterior sds, that is taken for what it adds to the slope of the values.
 const SLIGHT: f64 = 0.02;
+/// Coordinates that one thread places alone, about.
+const ALONE: usize = 1 << 14;
 /// Values are differenced over this many sds.
 const STEP: f64 = 0.5;
 
@@ -109,7 +113,14 @@ pub struct Marginal<'a> {
     low: Nodes,
     high: Nodes,
     simplex: Vec<Vec<f64>>,
+    /// Makes the locals of another thread.
+    another: Another<'a>,
+    /// The same density for other threads, once they are asked for.
+    others: Vec<Marginal<'a>>,
 }
+
+/// Makes what integration asks of a density.
+type Another<'a> = Arc<dyn Fn() -> Option<Box<dyn Locals + 'a>> + Send + Sync + 'a>;
 
 /// A point with the modes of the locals there, and how they move with the globals.
 #[derive(Clone, Debug)]
@@ -127,17 +138,68 @@ impl<'a> Marginal<'a> {
         forest: &'a Forest,
         integral: Integral,
     ) -> Option<Marginal<'a>> {
+        let another: Another<'a> = Arc::new(move || density.locals(forest));
+        Marginal::made(forest, integral, start_of(density), another)
+    }
+
+    fn made(
+        forest: &'a Forest,
+        integral: Integral,
+        modes: Vec<f64>,
+        another: Another<'a>,
+    ) -> Option<Marginal<'a>> {
         Some(Marginal {
             forest,
-            locals: density.locals(forest)?,
+            locals: another()?,
             integral,
             arrow: Arrow::new(forest),
-            modes: start_of(density),
+            modes,
             peak: 0.0,
             centre: None,
             low: Nodes::new(forest, Order::Low),
             high: Nodes::new(forest, Order::High),
             simplex: rule::simplex(forest.widest_chain()),
+            another,
+            others: Vec::new(),
+        })
+    }
+
+    /// What `of` finds at several points, which are shared out among all threads where each is looked at afresh: from a centre, whatever
+    /// the point before was. The point is then the last one.
+    fn each<T: Send>(
+        &mut self,
+        thetas: &[Vec<f64>],
+        of: impl Fn(&mut Marginal<'a>, &[f64]) -> T + Sync,
+    ) -> Vec<T> {
+        let afresh = self.centre.is_some() || self.forest.plates.is_empty();
+        let threads = rayon::current_num_threads().min(thetas.len());
+        if !afresh || threads < 2 {
+            return thetas.iter().map(|theta| of(self, theta)).collect();
+        }
+        for _ in self.others.len() + 1..threads {
+            let another = Arc::clone(&self.another);
+            let made = Marginal::made(self.forest, self.integral, self.modes.clone(), another);
+            self.others.extend(made);
+        }
+        let mut others = std::mem::take(&mut self.others);
+        for other in &mut others {
+            other.centre.clone_from(&self.centre);
+        }
+        let shares = thetas.par_chunks(thetas.len().div_ceil(others.len() + 1));
+        let helpers = others.iter_mut().take(shares.len() - 1);
+        let everyone: Vec<&mut Marginal<'a>> = helpers.chain([&mut *self]).collect();
+        let found: Vec<Vec<T>> = (everyone.into_par_iter().zip(shares))
+            .map(|(own, thetas)| thetas.iter().map(|theta| of(own, theta)).collect())
+            .collect();
+        self.others = others;
+        found.into_iter().flatten().collect()
+    }
+
+    /// The log densities and gradients at several points.
+    pub fn gradients(&mut self, thetas: &[Vec<f64>], order: Order) -> Vec<(f64, Vec<f64>)> {
+        self.each(thetas, |own, theta| {
+            let mut gradient = vec![0.0; theta.len()];
+            (own.gradient(theta, order, &mut gradient), gradient)
         })
     }
 
@@ -210,14 +272,9 @@ impl<'a> Marginal<'a> {
     /// By the implicit function theorem the modes move as `H⁻¹ ∂²l/∂φ∂θ`, with H minus the Hessian in φ. Gives minus the Hessian in the
     /// globals of the log density with the locals at their modes, which follow: square, row by row.
     pub fn recentre(&mut self, theta: &[f64]) -> Option<Vec<f64>> {
-        if !self.settle(theta, modes::TIGHT) {
-            return None;
-        }
-        let (z, globals) = (self.modes.clone(), &self.forest.globals);
+        let z = self.curved(theta)?;
+        let globals = &self.forest.globals;
         let n = globals.len();
-        let mut unused = vec![0.0; z.len()];
-        self.arrow.curve(&mut *self.locals, &z, None, &mut unused);
-        self.arrow.factor();
         let (mut slopes, mut curvature) = (Vec::with_capacity(n), vec![0.0; n * n]);
         let mut v = vec![0.0; z.len()];
         let mut products = vec![vec![0.0; z.len()]; n];
@@ -238,6 +295,29 @@ impl<'a> Marginal<'a> {
         }
         self.centre = Some(Centre { z, slopes });
         Some(curvature)
+    }
+
+    /// The same with the slopes of the centre that there is, as far as there is one, which saves products; false if modes are not found.
+    pub fn move_centre(&mut self, theta: &[f64]) -> bool {
+        let Some(Centre { slopes, .. }) = self.centre.clone() else {
+            return self.recentre(theta).is_some();
+        };
+        let z = self.curved(theta);
+        let found = z.is_some();
+        self.centre = z.map(|z| Centre { z, slopes });
+        found
+    }
+
+    /// The modes at a point, with the curvature there.
+    fn curved(&mut self, theta: &[f64]) -> Option<Vec<f64>> {
+        if !self.settle(theta, modes::TIGHT) {
+            return None;
+        }
+        let z = self.modes.clone();
+        let mut unused = vec![0.0; z.len()];
+        self.arrow.curve(&mut *self.locals, &z, None, &mut unused);
+        self.arrow.factor();
+        Some(z)
     }
 
     /// The same with modes that are known.
@@ -426,12 +506,14 @@ impl<'a> Marginal<'a> {
     ///
     /// It is the mean of ∂l/∂θ under N(φ̂, H⁻¹). That is at most quadratic in φ, so the mean over the corners of a simplex is exact.
     fn corners(&mut self, gradient: &mut [f64]) {
+        let (forest, arrow, modes) = (self.forest, &self.arrow, &self.modes);
         let place = |corner: &Vec<f64>| {
-            let mut point = self.modes.clone();
-            place_all(self.forest, &self.arrow, &self.modes, corner, &mut point);
+            let mut point = modes.clone();
+            place_all(forest, arrow, modes, corner, &mut point);
             point
         };
-        let points: Vec<Vec<f64>> = self.simplex.iter().map(place).collect();
+        let points = (self.simplex.par_iter()).with_min_len(1 + ALONE / modes.len());
+        let points: Vec<Vec<f64>> = points.map(place).collect();
         self.locals.mean(&points, gradient);
     }
 }

@@ -9,6 +9,7 @@ use crate::data::Column;
 use crate::data::Numbers;
 use crate::problem::Code;
 use crate::problem::did_you_mean;
+use rayon::prelude::*;
 use std::borrow::Cow;
 use std::sync::Arc;
 
@@ -49,7 +50,7 @@ impl Cells<'_> {
         };
         let same = |value: &f64| reading.number(*value) == Ok(*value);
         let shared = values.shared()?;
-        shared.iter().all(same).then(|| Arc::clone(shared))
+        shared.par_iter().all(same).then(|| Arc::clone(shared))
     }
 
     /// The number of a row, or what is wrong with its cell.
@@ -91,14 +92,14 @@ impl<'a> Reading<'a> {
 
     /// What a number stands for.
     pub(super) fn number(self, value: f64) -> Result<f64, Code> {
-        let integer = value.fract() == 0.0;
+        let integer = || value.fract() == 0.0;
         let inside = match self {
             Reading::Real => true,
             Reading::Positive => value > 0.0,
             Reading::Unit => (0.0..=1.0).contains(&value),
-            Reading::Count => integer && (0.0..COUNTABLE).contains(&value),
+            Reading::Count => integer() && (0.0..COUNTABLE).contains(&value),
             Reading::Binary => value == 0.0 || value == 1.0,
-            Reading::Upto(k) => integer && value >= 1.0 && value <= k as f64,
+            Reading::Upto(k) => integer() && value >= 1.0 && value <= k as f64,
             Reading::Level(_) | Reading::Listed(_) | Reading::Element(..) => {
                 return self.text(&value.to_string());
             }

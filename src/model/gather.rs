@@ -11,7 +11,11 @@ use crate::problem::Problem;
 use crate::problem::Problems;
 use crate::shape::PlateId;
 use crate::typed::Column;
+use rayon::prelude::*;
 use std::sync::Arc;
+
+/// Rows that one thread goes through at a time.
+const AT_ONCE: usize = 1 << 14;
 
 impl Reader<'_> {
     /// The values by element; `None` after a problem.
@@ -82,9 +86,16 @@ impl Reader<'_> {
             let values =
                 values.get_or_insert_with(|| std::iter::repeat_n(0.0, rows * width).collect());
             let part = &mut Arc::get_mut(values)?[k * rows..][..*rows];
-            for (row, value) in part.iter_mut().enumerate() {
-                *value = cells.get(row).ok()?;
-            }
+            let filled = part
+                .par_chunks_mut(AT_ONCE)
+                .enumerate()
+                .try_for_each(|(k, part)| {
+                    for (row, value) in (k * AT_ONCE..).zip(part) {
+                        *value = cells.get(row).ok()?;
+                    }
+                    Some(())
+                });
+            filled?;
         }
         values
     }

@@ -12,6 +12,9 @@ use std::sync::Arc;
 /// A row that lies in no element.
 pub(super) const NOWHERE: u32 = Column::NONE;
 
+/// Integers below this are looked up in a table.
+const SMALL: usize = 1 << 20;
+
 /// How the labels of one key compare.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Order {
@@ -105,19 +108,26 @@ impl<'a> Labelled<'a> {
             Column::Numbers(values) => {
                 let mut first = Vec::new();
                 let mut seen = IndexSet::new();
-                let mut before = (f64::NAN, NOWHERE);
+                // The codes of small integers, of which most keys consist, found without a search.
+                let mut small: Vec<u32> = Vec::new();
                 let codes = values.iter().enumerate().map(|(row, value)| {
                     if value.is_nan() {
                         return NOWHERE;
                     }
-                    if value != before.0 {
-                        let (code, new) = seen.insert_full(value.to_bits());
-                        if new {
-                            first.push(Cow::Owned(column.text(row).unwrap_or_default()));
-                        }
-                        before = (value, code as u32);
+                    let place = value as usize;
+                    let is_small = place < SMALL && place as f64 == value;
+                    if is_small && let Some(code) = small.get(place).filter(|c| **c != NOWHERE) {
+                        return *code;
                     }
-                    before.1
+                    let (code, new) = seen.insert_full(value.to_bits());
+                    if new {
+                        first.push(Cow::Owned(column.text(row).unwrap_or_default()));
+                    }
+                    if is_small {
+                        small.resize(small.len().max(place + 1), NOWHERE);
+                        small[place] = code as u32;
+                    }
+                    code as u32
                 });
                 let codes = Cow::Owned(codes.collect());
                 Labelled {
@@ -271,29 +281,44 @@ impl Elements {
             Elements::Keys { keys, .. } => keys.get_index_of(&key).map(|i| i as u32),
         };
         let (mut missing, mut unknown) = (Vec::new(), Vec::new());
-        // Rows with the key of the row before, of which sorted tables have many, lie where it does.
-        let mut before: (Key, Option<u32>) = (Key::new(), None);
-        let locate = |row: usize| {
-            let codes = labelled.iter().map(|column| column.codes.get(row));
-            if codes.clone().any(|code| code == NOWHERE) {
-                missing.push(row);
-                return NOWHERE;
+        let mut found_in = |row: usize, element: Option<u32>, is_missing: bool| {
+            match element {
+                Some(_) => {}
+                None if is_missing => missing.push(row),
+                None => unknown.push(row),
             }
-            if !codes.clone().eq(before.0.iter().copied()) {
-                let key: Option<Key> = codes
-                    .clone()
-                    .zip(&places)
-                    .map(|(c, p)| p[c as usize])
-                    .collect();
-                before = (codes.collect(), key.and_then(element));
-            }
-            if before.1.is_none() {
-                unknown.push(row);
-            }
-            before.1.unwrap_or(NOWHERE)
+            element.unwrap_or(NOWHERE)
         };
         // Of a known length, so that the table is written where it stays.
-        let elements = (0..rows).map(locate).collect();
+        let elements = if let ([column], [places]) = (&labelled[..], &places[..]) {
+            let of = |place: &Option<u32>| element(Key::from_slice(&[(*place)?]));
+            let of_code: Vec<Option<u32>> = places.iter().map(of).collect();
+            let locate = |row: usize| {
+                let code = column.codes.get(row);
+                let element = of_code.get(code as usize).copied().flatten();
+                found_in(row, element, code == NOWHERE)
+            };
+            (0..rows).map(locate).collect()
+        } else {
+            // Rows with the key of the row before, of which sorted tables have many, lie where it does.
+            let mut before: (Key, Option<u32>) = (Key::new(), None);
+            let locate = |row: usize| {
+                let codes = labelled.iter().map(|column| column.codes.get(row));
+                if codes.clone().any(|code| code == NOWHERE) {
+                    return found_in(row, None, true);
+                }
+                if !codes.clone().eq(before.0.iter().copied()) {
+                    let key: Option<Key> = codes
+                        .clone()
+                        .zip(&places)
+                        .map(|(c, p)| p[c as usize])
+                        .collect();
+                    before = (codes.collect(), key.and_then(element));
+                }
+                found_in(row, before.1, false)
+            };
+            (0..rows).map(locate).collect()
+        };
         Located {
             elements,
             missing,

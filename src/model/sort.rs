@@ -8,14 +8,14 @@ use crate::shape::PlateId;
 use crate::typed::DataKind;
 use crate::typed::PlateSource;
 use crate::typed::Typed;
+use rayon::prelude::*;
 use std::cmp::Reverse;
-use std::ops::Range;
 use std::sync::Arc;
 
 /// Puts the rows of every plate whose order nothing tells apart in the order of the plates that hold them: first by the one with the most
 /// elements, then by the others, rows of the same elements as in the file. Their labels stay the numbers of the file's rows.
 ///
-/// A model that nobody else holds is sorted in place, which takes no further memory than the row numbers.
+/// A model that nobody else holds is sorted in place, which takes little further memory than the row numbers.
 pub fn sort(model: Arc<Model>) -> Arc<Model> {
     let found: Vec<(PlateId, Vec<PlateId>)> = (1..model.plates.len())
         .map(|p| PlateId(p as u32))
@@ -44,26 +44,15 @@ impl Model {
     fn sort_rows(&mut self, plate: PlateId, keys: &[PlateId]) {
         let bound = &mut self.plates[plate.index()];
         let n = bound.len();
-        let mut order: Arc<[u32]> = (0..n as u32).collect();
-        let (mut tables, mut places) = (Vec::new(), vec![0; keys.len()]);
-        for (other, table) in &mut bound.above {
-            if let Some(key) = keys.iter().position(|key| key == other) {
-                places[key] = tables.len();
-            }
-            tables.push(Arc::make_mut(table));
-        }
-        places.push(tables.len());
-        tables.push(Arc::make_mut(&mut order));
-        let columns = (self.typed.columns.iter().zip(&mut self.columns))
+        let tables: Vec<&[u32]> = keys.iter().map(|key| &bound.above[key][..]).collect();
+        let order = sorted(n, &tables);
+        let mut tables: Vec<&mut [u32]> = (bound.above.values_mut()).map(Arc::make_mut).collect();
+        let mut columns: Vec<&mut [f64]> = (self.typed.columns.iter().zip(&mut self.columns))
             .filter(|(column, _)| column.plate == plate)
-            .flat_map(|(_, bound)| Arc::make_mut(&mut bound.values).chunks_exact_mut(n));
-        let mut rows = Rows {
-            numbers: columns.collect(),
-            digits: digits(&tables, &places),
-            tables,
-            keys: places,
-        };
-        rows.sort(0..n, 0);
+            .flat_map(|(_, bound)| Arc::make_mut(&mut bound.values).chunks_exact_mut(n))
+            .collect();
+        arrange(&mut tables, &order);
+        arrange(&mut columns, &order);
         bound.labels = Labels::Rows(order);
     }
 }
@@ -78,108 +67,71 @@ fn unsorted(model: &Model, plate: PlateId) -> Option<Vec<PlateId>> {
     (!keys.is_empty() && is_free(model.typed(), plate) && !sorted()).then_some(keys)
 }
 
-/// Bits of a key that are looked at together: one place in the first-level cache for each of their values.
-const BITS: u32 = 8;
-/// Rows that are sorted by comparison.
-const FEW: usize = 256;
-
-/// Some bits of a table's numbers.
-#[derive(Clone, Copy)]
-struct Digit {
-    table: usize,
-    shift: u32,
-    mask: u32,
-}
-
-/// The digits of keys, those that count most first.
-fn digits(tables: &[&mut [u32]], keys: &[usize]) -> Vec<Digit> {
-    let mut digits = Vec::new();
-    for table in keys {
-        let largest = tables[*table].iter().copied().max().unwrap_or(0);
-        let mut high = u32::BITS - largest.leading_zeros();
-        while high > 0 {
-            let shift = high.saturating_sub(BITS);
-            digits.push(Digit {
-                table: *table,
-                shift,
-                mask: (1 << (high - shift)) - 1,
-            });
-            high = shift;
-        }
+/// The numbers of `n` rows, at least one, in the order of these tables, the first first, then of their number.
+fn sorted(n: usize, tables: &[&[u32]]) -> Arc<[u32]> {
+    let mut order: Arc<[u32]> = (0..n as u32).collect();
+    let (Some((first, rest)), Some(places)) = (tables.split_first(), Arc::get_mut(&mut order))
+    else {
+        return order;
+    };
+    // Where the rows of each number of the first table start, and in the end where they end.
+    let count = first
+        .iter()
+        .copied()
+        .max()
+        .map_or(0, |most| most as usize + 1);
+    let mut ends = vec![0_u32; count + 1];
+    for value in *first {
+        ends[*value as usize + 1] += 1;
     }
-    digits
+    for value in 0..count {
+        ends[value + 1] += ends[value];
+    }
+    for (row, value) in (0..).zip(*first) {
+        let end = &mut ends[*value as usize];
+        places[*end as usize] = row;
+        *end += 1;
+    }
+    if !rest.is_empty() {
+        let key = |row: u32| rest.iter().map(move |table| table[row as usize]);
+        let same = |a: &u32, b: &u32| first[*a as usize] == first[*b as usize];
+        let runs: Vec<&mut [u32]> = places.chunk_by_mut(same).collect();
+        (runs.into_par_iter())
+            .for_each(|run| run.sort_unstable_by(|a, b| key(*a).cmp(key(*b)).then(a.cmp(b))));
+    }
+    order
 }
 
-/// The columns of a table that is sorted in place, digit by digit.
-struct Rows<'a> {
-    numbers: Vec<&'a mut [f64]>,
-    tables: Vec<&'a mut [u32]>,
-    /// The places of the keys among the tables.
-    keys: Vec<usize>,
-    digits: Vec<Digit>,
-}
-
-impl Rows<'_> {
-    /// Sorts these rows, which agree in all digits before this one.
-    fn sort(&mut self, rows: Range<usize>, digit: usize) {
-        if rows.len() <= FEW {
-            self.sort_few(rows);
-            return;
-        }
-        let Some(Digit { table, shift, mask }) = self.digits.get(digit).copied() else {
-            return;
-        };
-        let value =
-            |tables: &[&mut [u32]], row: usize| (tables[table][row] >> shift & mask) as usize;
-        // Where the next row of each value goes, and where its rows end.
-        let mut next = [0_usize; 1 << BITS];
-        for row in rows.clone() {
-            next[value(&self.tables, row)] += 1;
-        }
-        let mut ends = next;
-        let mut start = rows.start;
-        for (next, end) in next.iter_mut().zip(&mut ends) {
-            *next = start;
-            start += *end;
-            *end = start;
-        }
-        for own in 0..ends.len() {
-            while next[own] < ends[own] {
-                let row = next[own];
-                let other = value(&self.tables, row);
-                if other != own {
-                    self.swap(row, next[other]);
+/// Brings row `order[i]` of columns to place `i`, in place and in shares for each thread.
+fn arrange<T: Copy + Send>(columns: &mut [&mut [T]], order: &[u32]) {
+    let share = columns.len().div_ceil(rayon::current_num_threads()).max(1);
+    columns.par_chunks_mut(share).for_each(|columns| {
+        let mut done = vec![false; order.len()];
+        let mut held: Vec<T> = Vec::with_capacity(columns.len());
+        // Along each cycle of the order.
+        for start in 0..order.len() {
+            if done[start] {
+                continue;
+            }
+            held.clear();
+            held.extend(columns.iter().map(|column| column[start]));
+            let mut at = start;
+            loop {
+                done[at] = true;
+                let from = order[at] as usize;
+                if from == start {
+                    break;
                 }
-                next[other] += 1;
+                columns
+                    .iter_mut()
+                    .for_each(|column| column[at] = column[from]);
+                at = from;
+            }
+            for (column, value) in columns.iter_mut().zip(&held) {
+                column[at] = *value;
             }
         }
-        let mut start = rows.start;
-        for end in ends {
-            self.sort(start..end, digit + 1);
-            start = end;
-        }
-    }
-
-    fn swap(&mut self, a: usize, b: usize) {
-        self.numbers.iter_mut().for_each(|column| column.swap(a, b));
-        self.tables.iter_mut().for_each(|table| table.swap(a, b));
-    }
-
-    /// Sorts rows by comparison.
-    fn sort_few(&mut self, rows: Range<usize>) {
-        let tables = &self.tables;
-        let key = |row: usize| self.keys.iter().map(move |key| tables[*key][row]);
-        let mut order: Vec<usize> = rows.clone().collect();
-        order.sort_unstable_by(|a, b| key(*a).cmp(key(*b)));
-        fn gather<T: Copy>(columns: &mut [&mut [T]], order: &[usize], rows: &Range<usize>) {
-            for column in columns {
-                let sorted: Vec<T> = order.iter().map(|row| column[*row]).collect();
-                column[rows.clone()].copy_from_slice(&sorted);
-            }
-        }
-        gather(&mut self.numbers, &order, &rows);
-        gather(&mut self.tables, &order, &rows);
-    }
+    });
 }
 
 /// The plates that hold the elements of another, the one with the most elements first, without those that earlier ones determine.

@@ -197,17 +197,22 @@ fn slots(joint: &Joint, names: &[String]) -> Vec<(usize, usize)> {
 
 /// The reported numbers at draws of all unconstrained coordinates: one column for each.
 fn columns(joint: &Joint, draws: &[Vec<f64>], slots: &[(usize, usize)]) -> Vec<Vec<f64>> {
+    let mut wanted = vec![false; joint.quantities().len()];
+    slots.iter().for_each(|(k, _)| wanted[*k] = true);
+    let natural = joint.natural().restrict_outputs(&wanted);
+    let kept_of = |k: usize| wanted[..k].iter().filter(|wanted| **wanted).count();
+    let slots: Vec<(usize, usize)> = slots.iter().map(|(k, p)| (kept_of(*k), *p)).collect();
     // By parts of the draws: in each the numbers of a slot at all its draws, then those of the next.
     let parts: Vec<Vec<f64>> = draws
         .par_chunks(AT_ONCE)
         .map_init(
-            || joint.natural().workspace::<f64>(),
+            || natural.workspace::<f64>(),
             |workspace, draws| {
                 let mut part = vec![0.0; draws.len() * slots.len()];
                 for (n, draw) in draws.iter().enumerate() {
-                    joint.natural().value(draw, workspace);
+                    natural.value(draw, workspace);
                     let column = part.iter_mut().skip(n).step_by(draws.len());
-                    for (out, (k, place)) in column.zip(slots) {
+                    for (out, (k, place)) in column.zip(&slots) {
                         *out = workspace.output(*k)[*place];
                     }
                 }

@@ -308,6 +308,14 @@ impl Tape {
         }
     }
 
+    /// The tape of the outputs for which `keep` holds, in the same order, of a tape without terms.
+    pub fn restrict_outputs(&self, keep: &[bool]) -> Tape {
+        let kept = self.outputs.iter().zip(keep).filter(|(_, keep)| **keep);
+        let kept: Vec<NodeId> = kept.map(|(output, _)| *output).collect();
+        let listing = Listing::needed(&self.nodes, &[], &kept);
+        Tape::plan(listing, self.lens.clone(), self.dim, self.recognise)
+    }
+
     /// The tape of the model's own rows, none rewritten, without recognised terms or with them.
     pub fn recognising(&self, recognise: bool) -> Tape {
         let (nodes, terms, outputs) = match &self.stated {

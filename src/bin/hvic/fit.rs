@@ -49,14 +49,17 @@ pub fn run(args: &Args, terminal: &Terminal) -> Result<Exit, Failure> {
     let model = data.bind(&typed, terminal)?;
     posterior::announce(&args.input, reporting, model.report(), terminal)?;
 
-    let joint = model.lower(typed.source(), Passes::all(), joint::lower_owned)?;
-    let joint = joint::amortize(joint).map_err(|p| Failure::problems(p, typed.source()))?;
+    let joint = model.lower(typed.source(), Passes::all(), joint::lower_lazily)?;
+    let mut joint = joint::amortize(joint).map_err(|p| Failure::problems(p, typed.source()))?;
     posterior::known(reporting, &joint)?;
     let batch = batch(args, &joint)?;
     let spec = GuideSpec {
         default: args.guide,
     };
     let guide = guide::derive(&joint, &spec).map_err(|p| Failure::problems(p, typed.source()))?;
+    if guide.integrated().is_none() {
+        joint.find_closed_forms();
+    }
     let elbo = elbo::compose(&joint, &guide);
     terminal.detail(&dump::elbo(&joint, &elbo));
     let compiled = start.elapsed() - read;

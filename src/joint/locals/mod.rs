@@ -14,6 +14,7 @@ mod tape;
 use crate::shape::PlateId;
 pub(super) use plan::plan;
 use rows::Made;
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::OnceLock;
 pub(super) use tape::TapeLocals;
@@ -76,6 +77,18 @@ impl LocalPlate {
         self.coordinates[k * self.count + i] as usize
     }
 
+    /// The places of the coordinates above an element, where they are the same for all elements.
+    pub fn fixed_above(&self, forest: &Forest) -> Option<Vec<usize>> {
+        let mut places = Vec::new();
+        for outer in self.above.iter().map(|a| &forest.plates[a.place]) {
+            if outer.count != 1 {
+                return None;
+            }
+            places.extend((0..outer.width).map(|k| outer.at(k, 0)));
+        }
+        Some(places)
+    }
+
     /// The coordinates of the elements above an element and of itself.
     pub fn chain_width(&self, forest: &Forest) -> usize {
         let above = self.above.iter().map(|a| forest.plates[a.place].width);
@@ -114,7 +127,7 @@ impl Forest {
 /// What integrating the locals out asks of a density: its terms at points z of all coordinates.
 ///
 /// Given the globals, elements of a plate are independent: one sweep looks at all of them at once.
-pub trait Locals {
+pub trait Locals: Send {
     /// The elements that one sweep over all terms visits.
     fn visits(&self) -> usize;
 
@@ -162,8 +175,9 @@ pub trait Curvature {
     /// Adds the Hessian times the direction that moves coordinate `k` of every element of a plate.
     fn add_column(&mut self, plate: usize, k: usize, product: &[f64]);
 
-    /// Adds the second derivatives in the chain of an element of a plate, square.
-    fn add_block(&mut self, plate: usize, element: usize, second: &[f64]);
+    /// Adds the second derivatives in the chains of some elements of a plate, of `width` coordinates each: those by coordinates
+    /// `c <= d` of their number `i` at `(c * width + d) * elements.len() + i`.
+    fn add_blocks(&mut self, plate: usize, elements: Range<usize>, second: &[f64]);
 }
 
 /// Points at which the terms of a plate are summed up, with the share that each has.

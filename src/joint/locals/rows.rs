@@ -15,6 +15,7 @@ use crate::dist::normal;
 use crate::joint::Joint;
 use crate::shape::PlateId;
 use crate::tape::Builder;
+use crate::tape::Index;
 use crate::tape::NodeId;
 use crate::tape::Op;
 use crate::tape::Tape;
@@ -36,7 +37,10 @@ pub(super) struct Rows<'a> {
     pub chunks: Vec<Vec<Chunk>>,
     /// The values that depend on the globals: one number, or one for each row.
     pub outputs: Vec<Vec<f64>>,
+    /// Their adjoints, as they are made: of those of a coarser plate one for each of its elements.
     pub seeds: Vec<Vec<f64>>,
+    /// For each the element of a coarser plate that a row takes it from, if it is of such a plate.
+    pub gathers: &'a [Index],
     pub pool: Pool,
     values: (&'a Tape, Workspace<f64>),
     gradient: Vec<f64>,
@@ -45,9 +49,12 @@ pub(super) struct Rows<'a> {
 /// What does not change from one run to the next.
 pub(super) struct Made {
     terms: Vec<Term>,
-    /// The values that depend on the globals, and how many numbers each is.
+    /// The values that depend on the globals, from where rows take them, and how many numbers each is then.
     values: Tape,
+    gathers: Vec<Index>,
     lens: Vec<usize>,
+    /// How many it is before.
+    made: Vec<usize>,
 }
 
 impl Debug for Made {
@@ -113,19 +120,22 @@ impl<'a> Rows<'a> {
         let Made {
             terms,
             values,
+            gathers,
             lens,
+            made,
         } = known.unwrap_or_else(|| {
             let made = Made::new(joint, forest);
             forest.made.get_or_init(|| made)
         });
-        let outputs: Vec<Vec<f64>> = lens.iter().map(|len| vec![0.0; *len]).collect();
+        let zeros = |lens: &[usize]| lens.iter().map(|len| vec![0.0; *len]).collect();
         let chunks = (0..forest.plates.len()).map(|p| Chunk::all(forest, p, terms, lens));
         Rows {
             forest,
             chunks: chunks.collect(),
             terms,
-            seeds: outputs.clone(),
-            outputs,
+            seeds: zeros(made),
+            outputs: zeros(lens),
+            gathers,
             pool: Pool::default(),
             gradient: vec![0.0; values.dim()],
             values: (values, values.workspace()),
@@ -137,7 +147,15 @@ impl<'a> Rows<'a> {
         let (tape, workspace) = &mut self.values;
         tape.value(z, workspace);
         for (k, (out, seed)) in self.outputs.iter_mut().zip(&mut self.seeds).enumerate() {
-            out.copy_from_slice(workspace.output(k));
+            let made = workspace.output(k);
+            match &self.gathers[k] {
+                None => out.copy_from_slice(made),
+                Some(index) => {
+                    for (out, i) in out.iter_mut().zip(index.iter()) {
+                        *out = made[*i as usize];
+                    }
+                }
+            }
             seed.fill(0.0);
         }
     }
@@ -172,12 +190,18 @@ impl Made {
             }
         }
         let Maker { nodes, terms, .. } = made;
+        let (nodes, gathers): (Vec<NodeId>, Vec<Index>) = nodes.into_iter().unzip();
         let len = |node: &NodeId| builder.len_of(builder.plate_of(*node));
-        let lens = nodes.iter().map(len).collect();
+        let made: Vec<usize> = nodes.iter().map(len).collect();
+        let gathered = gathers.iter().zip(&made);
         Made {
             terms,
             values: builder.tape(&[], &nodes),
-            lens,
+            lens: gathered
+                .map(|(index, len)| index.as_ref().map_or(*len, |index| index.len()))
+                .collect(),
+            gathers,
+            made,
         }
     }
 }
@@ -258,13 +282,13 @@ impl Term {
 /// Makes terms of forms.
 struct Maker<'f> {
     forest: &'f Forest,
-    /// The nodes whose values depend on the globals.
-    nodes: Vec<NodeId>,
+    /// The nodes whose values depend on the globals, each with the element that a row takes it from, if it is of a coarser plate.
+    nodes: Vec<(NodeId, Index)>,
     terms: Vec<Term>,
 }
 
 /// The plate that rows are of, and the order in which they stand, if another.
-type Place = (PlateId, Option<Arc<[u32]>>);
+type Place = (PlateId, Index);
 
 impl Maker<'_> {
     fn add(&mut self, builder: &mut Builder, (term, place): (usize, usize), form: Form) {
@@ -323,7 +347,7 @@ impl Maker<'_> {
         let one = |source: &Source| match source {
             Source::Same(_) => true,
             Source::Each(_) => false,
-            Source::Output(k) => builder.plate_of(self.nodes[*k]) == PlateId::TOP,
+            Source::Output(k) => builder.plate_of(self.nodes[*k].0) == PlateId::TOP,
         };
         let terms = match collapsed(&whole, own.count, one) {
             Some(terms) => terms,
@@ -359,16 +383,62 @@ impl Maker<'_> {
             (_, PlateId::TOP) => node,
             _ => reordered(builder, node),
         };
-        let known = self.nodes.iter().position(|n| *n == node);
+        let (node, index) = match hoisted(builder, node) {
+            Some((node, index)) => (node, Some(index)),
+            None => (node, None),
+        };
+        let by = |index: &Index| index.as_ref().map(|index| index.as_ptr());
+        let same = |(n, i): &(NodeId, Index)| *n == node && by(i) == by(&index);
+        let known = self.nodes.iter().position(same);
         Source::Output(known.unwrap_or_else(|| {
-            self.nodes.push(node);
+            self.nodes.push((node, index));
             self.nodes.len() - 1
         }))
     }
 }
 
+/// The node of a coarser plate, below the top level, that this one takes all its values from, and by which index; made if need be of
+/// operations on such nodes.
+fn hoisted(builder: &mut Builder, node: NodeId) -> Option<(NodeId, Arc<[u32]>)> {
+    let (op, plate) = (builder.node(node).op.clone(), builder.plate_of(node));
+    match op {
+        Op::Lift(from, Some(index)) => {
+            let coarser = ![plate, PlateId::TOP].contains(&builder.plate_of(from));
+            (coarser && builder.width(from) == 1 && index.len() > 1).then_some((from, index))
+        }
+        Op::Map(op, args) => {
+            let mut by: Index = None;
+            let mut below = Vec::with_capacity(args.len());
+            for arg in args {
+                let constant = builder.constant_value(arg).is_some();
+                if constant || builder.plate_of(arg) == PlateId::TOP {
+                    below.push(arg);
+                    continue;
+                }
+                if let Op::Lift(from, None) = builder.node(arg).op {
+                    below.push(from);
+                    continue;
+                }
+                let (from, index) = hoisted(builder, arg)?;
+                if by.as_ref().is_some_and(|by| !Arc::ptr_eq(by, &index)) {
+                    return None;
+                }
+                by = Some(index);
+                below.push(from);
+            }
+            Some((builder.map(op, &below), by?))
+        }
+        Op::Input(_)
+        | Op::Constant(_)
+        | Op::Data(_)
+        | Op::Event(..)
+        | Op::Lift(_, None)
+        | Op::Reduce(..) => None,
+    }
+}
+
 /// The first row of each element, and the order of the rows, if they have to be sorted.
-fn sorted(element: &[u32], count: usize) -> (Option<Vec<u32>>, Option<Arc<[u32]>>) {
+fn sorted(element: &[u32], count: usize) -> (Option<Vec<u32>>, Index) {
     let mut starts = vec![0; count + 1];
     for i in element {
         starts[*i as usize + 1] += 1;

@@ -3,6 +3,7 @@
 //! Each part gathers for itself; what the parts have gathered is added up in their order, so that the bits do not depend on how many
 //! threads there are.
 
+use super::Curvature;
 use super::Forest;
 use super::Spread;
 use super::block::Buffers;
@@ -163,14 +164,14 @@ impl Rows<'_> {
         }
     }
 
-    /// The sum of all terms. Adds their sums over each element to `values`, if wanted, and the gradient in the locals; gives `add` for
-    /// each element of a plate the second derivatives in the coordinates of its chain, square.
+    /// The sum of all terms. Adds their sums over each element to `values`, if wanted, the gradient in the locals, and the second
+    /// derivatives in the chain of each element.
     pub fn curve(
         &mut self,
         z: &[f64],
         mut values: Option<&mut [Vec<f64>]>,
         slope: &mut [f64],
-        add: &mut dyn FnMut(usize, usize, &[f64]),
+        curvature: &mut dyn Curvature,
     ) -> f64 {
         let forest = self.forest;
         let mut total = 0.0;
@@ -180,32 +181,27 @@ impl Rows<'_> {
             });
             let plate = &forest.plates[p];
             let width = plate.chain_width(forest);
-            let mut block = vec![0.0; width * width];
             for chunk in &self.chunks[p] {
                 total += chunk.values.iter().sum::<f64>();
                 if let Some(values) = &mut values {
                     chunk.add_values(&mut values[p][chunk.elements.clone()]);
                 }
-                let count = chunk.elements.len();
-                let at = |q: usize, i: usize| chunk.curvature[q * count + i];
-                if width == 1 {
-                    for (own, i) in chunk.elements.clone().enumerate() {
-                        slope[plate.at(0, i)] += at(0, own);
-                        add(p, i, &[at(1, own)]);
-                    }
-                    continue;
-                }
-                for (own, i) in chunk.elements.clone().enumerate() {
-                    for (c, place) in forest.chain(p, i).enumerate() {
-                        slope[place] += at(c, own);
-                        for d in c..width {
-                            let second = at(width + c * width + d, own);
-                            block[c * width + d] = second;
-                            block[d * width + c] = second;
+                let (own, count) = (chunk.elements.clone(), chunk.elements.len());
+                let mut slopes = chunk.curvature.chunks_exact(count);
+                for above in &plate.above {
+                    let (outer, element) = (&forest.plates[above.place], &above.element);
+                    for (k, slopes) in (0..outer.width).zip(slopes.by_ref()) {
+                        for (element, by) in element[own.clone()].iter().zip(slopes) {
+                            slope[outer.at(k, *element as usize)] += by;
                         }
                     }
-                    add(p, i, &block);
                 }
+                for (k, slopes) in (0..plate.width).zip(slopes) {
+                    for (i, by) in own.clone().zip(slopes) {
+                        slope[plate.at(k, i)] += by;
+                    }
+                }
+                curvature.add_blocks(p, own, &chunk.curvature[width * count..]);
             }
         }
         total
@@ -255,9 +251,18 @@ impl Rows<'_> {
                     }
                 }
                 for rows in &mut chunk.rows {
-                    let seeds = &mut self.seeds[rows.output][rows.first..];
-                    for (seed, sum) in seeds.iter_mut().zip(&mut rows.sums) {
-                        *seed += std::mem::take(sum);
+                    let seeds = &mut self.seeds[rows.output];
+                    match &self.gathers[rows.output] {
+                        None => {
+                            for (seed, sum) in seeds[rows.first..].iter_mut().zip(&mut rows.sums) {
+                                *seed += std::mem::take(sum);
+                            }
+                        }
+                        Some(index) => {
+                            for (i, sum) in index[rows.first..].iter().zip(&mut rows.sums) {
+                                seeds[*i as usize] += std::mem::take(sum);
+                            }
+                        }
                     }
                 }
             }

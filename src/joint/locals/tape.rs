@@ -189,10 +189,7 @@ impl Locals for TapeLocals<'_> {
                 }
             }
         }
-        total
-            + rows.curve(z, values, slope, &mut |p, i, second| {
-                curvature.add_block(p, i, second);
-            })
+        total + rows.curve(z, values, slope, curvature)
     }
 
     fn values(&mut self, z: &[f64], values: &mut [Vec<f64>]) {
