@@ -103,6 +103,7 @@ fn the_gradient_goes_through_the_steps() {
         "steps = 1, rate = 0.1",
         "steps = 4, rate = 0.15",
         "steps = 4, rate = 0.15, support = is_support",
+        "steps = 3, rate = 1",
     ] {
         let joint = amortized(&network(settings), &csv);
         let error = error(&joint);
@@ -198,6 +199,27 @@ fn many_steps_reach_the_mean_field_optimum() {
         "{bound} is not {evidence}"
     );
     assert_eq!(evaluator.terms().len(), 2);
+}
+
+#[test]
+fn long_steps_do_not_lead_away() {
+    // The rate times the curvature in units of the prior is far above 2: steps that are not bounded would diverge.
+    let (mu, tau, sigma) = (0.4, 3.0_f64, 0.05_f64);
+    let joint = amortized(&normal("steps = 40, rate = 1"), &data_csv());
+    let locals = joint
+        .adapted(&[mu, tau.ln(), sigma.ln()], 40)
+        .expect("it is amortised");
+    for (t, rows) in data().iter().enumerate() {
+        let precision = 1.0 / (tau * tau) + rows.len() as f64 / (sigma * sigma);
+        let sum: f64 = rows.iter().sum();
+        let mean = (mu / (tau * tau) + sum / (sigma * sigma)) / precision;
+        let (found, log_sd) = (locals.mean[t], locals.log_sd[t]);
+        assert!((found - mean).abs() < 1e-6, "{t}: {found} is not {mean}");
+        assert!(
+            (log_sd + 0.5 * precision.ln()).abs() < 1e-6,
+            "{t}: {log_sd}"
+        );
+    }
 }
 
 #[test]

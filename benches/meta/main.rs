@@ -3,10 +3,13 @@
 //! `cargo bench --bench meta -- [--noise 0.3] [--steps N] [--tasks M] [--seed S]` makes tasks y = A sin(x − p), A ~ U[0.1, 5], p ~ U[0, π],
 //! x ~ U[−5, 5], fits `examples/sinusoid/sinusoid.hvi` to them in mini-batches, and asks of 1,000 new tasks how near the curve that five and
 //! ten of their points lead to is to the true one (Finn, Abbeel & Levine 2017), and how often 90% intervals hold new points. It prints a
-//! Markdown table. `cargo bench --bench meta -- --speed TASKS` measures the gradient of the networks beside one written by hand.
+//! Markdown table. `cargo bench --bench meta -- --digits` does the same with images of digits, and `-- --speed TASKS` measures the
+//! gradient of the networks beside one written by hand.
 
+mod digits;
 mod speed;
 
+use cpu_time::ProcessTime;
 use hvi::ast;
 use hvi::data::Table;
 use hvi::data::Tables;
@@ -57,7 +60,7 @@ fn main() {
     };
     let (noise, tasks) = (option("--noise", 0.3), option("--tasks", 2000.0) as usize);
     let (most, seed) = (
-        option("--steps", 10_000.0) as usize,
+        option("--steps", 4000.0) as usize,
         option("--seed", 1.0) as u64,
     );
     let batch = option("--batch", 16.0) as usize;
@@ -66,12 +69,47 @@ fn main() {
     if measured > 0 {
         return speed::speed(measured, 9);
     }
+    let effort = Effort { most, batch, seed };
+    if words.iter().any(|w| w == "--digits") {
+        return digits::digits(tasks, &effort);
+    }
     let mut rng = rng::stream(seed);
     let (csv, _) = table(tasks, &mut rng, noise, |t| (SHOTS[t % 2], QUERY));
-    let joint = joint::amortize(bound(&csv)).expect("tasks are independent");
+    say(&format!("{tasks} tasks with noise {noise}"));
+    let globals = learn(MODEL, &csv, tasks, &effort);
+
+    say("| points | steps | mean squared error | 90% intervals hold | seconds |");
+    say("| ---: | ---: | ---: | ---: | ---: |");
+    for shots in SHOTS {
+        let mut rng = rng::stream(seed + 1000);
+        let (csv, truth) = table(NEW.0, &mut rng, noise, |_| (shots, NEW.1));
+        let (whole, new) = (bound(MODEL, &csv), amortized(MODEL, &csv));
+        for steps in STEPS {
+            let found = evaluate(&whole, &new, &globals, steps, &truth, &mut rng);
+            say(&format!(
+                "| {shots} | {steps} | {:.3} ± {:.3} | {:.1}% | {:.2} |",
+                found.error.0,
+                found.error.1,
+                100.0 * found.coverage,
+                found.adapting,
+            ));
+        }
+    }
+}
+
+/// How long to learn, and from what.
+struct Effort {
+    most: usize,
+    batch: usize,
+    seed: u64,
+}
+
+/// The globals of a model fitted to so many tasks in mini-batches; says how it goes on.
+fn learn(model: &str, csv: &str, tasks: usize, effort: &Effort) -> Vec<f64> {
+    let joint = amortized(model, csv);
     let guide = guide::derive(&joint, &GuideSpec::default()).expect("a guide");
     let elbo = elbo::compose(&joint, &guide);
-    let start = Instant::now();
+    let (start, cpu) = (Instant::now(), ProcessTime::now());
     let mut told = 0.0;
     let mut progress = |p: &fit::Progress| {
         told += p.elbo / 500.0;
@@ -87,37 +125,21 @@ fn main() {
         true
     };
     let mut settings = Settings {
-        max_iterations: most,
-        batch: Some(batch),
+        max_iterations: effort.most,
+        batch: Some(effort.batch),
         progress: &mut progress,
     };
-    let fit = fit::run(&elbo, &mut settings, &mut rng);
-    let globals = guide.gaussian(&fit.params).mean;
+    let fit = fit::run(&elbo, &mut settings, &mut rng::stream(effort.seed));
     say(&format!(
-        "\n{tasks} tasks with noise {noise}: {:?} after {} steps of {batch} tasks and {:.0} s; ELBO per task {:.3}\n",
+        "\n{:?} after {} steps of {} tasks: {:.0} s, {:.0} s of processor time; ELBO per task {:.3}\n",
         fit.outcome,
         fit.history.len(),
+        effort.batch,
         start.elapsed().as_secs_f64(),
+        cpu.elapsed().as_secs_f64(),
         fit.elbo.total / tasks as f64,
     ));
-
-    say("| points | steps | mean squared error | 90% intervals hold | seconds |");
-    say("| ---: | ---: | ---: | ---: | ---: |");
-    for shots in SHOTS {
-        let mut rng = rng::stream(seed + 1000);
-        let (csv, truth) = table(NEW.0, &mut rng, noise, |_| (shots, NEW.1));
-        let (whole, new) = (bound(&csv), joint::amortize(bound(&csv)).expect("as above"));
-        for steps in STEPS {
-            let found = evaluate(&whole, &new, &globals, steps, &truth, &mut rng);
-            say(&format!(
-                "| {shots} | {steps} | {:.3} ± {:.3} | {:.1}% | {:.2} |",
-                found.error.0,
-                found.error.1,
-                100.0 * found.coverage,
-                found.adapting,
-            ));
-        }
-    }
+    guide.gaussian(&fit.params).mean
 }
 
 /// A row of a task with the value of its curve, and whether the steps see it.
@@ -157,13 +179,17 @@ fn table(
     (csv, truth)
 }
 
-fn bound(csv: &str) -> Joint {
-    let source = Source::new("sinusoid.hvi", MODEL);
+fn bound(model: &str, csv: &str) -> Joint {
+    let source = Source::new("tasks.hvi", model);
     let tree = ast::parse(&source).expect("the example parses");
     let (typed, _) = typed::check(&source, &tree, &Overrides::default()).expect("it checks");
     let table = Table::parse("tasks.csv", csv).expect("a simulated table");
     let (bound, _) = model::bind(&Arc::new(typed), &Tables::new(table)).expect("it binds");
     joint::lower_bare(Arc::new(bound), joint::Passes::all())
+}
+
+fn amortized(model: &str, csv: &str) -> Joint {
+    joint::amortize(bound(model, csv)).expect("tasks are independent")
 }
 
 /// How well new tasks are learned.

@@ -1,5 +1,6 @@
 //! What a gradient of networks costs on the tape, beside the same sums written by hand.
 
+use super::MODEL;
 use super::bound;
 use super::say;
 use super::table;
@@ -13,7 +14,7 @@ const H: usize = 40;
 /// Prints nanoseconds of processor time a row of value and gradient of the likelihood, over so many tasks of ten points, on one thread.
 pub fn speed(tasks: usize, repeats: usize) {
     let (csv, _) = table(tasks, &mut rng::stream(1), 0.3, |_| (10, 0));
-    let joint = bound(&csv);
+    let joint = bound(MODEL, &csv);
     let keep: Vec<bool> = joint.terms().iter().map(|t| t.name == "y").collect();
     let z: Vec<f64> = (0..joint.dim())
         .map(|k| 0.3 * (k as f64 * 1.7).sin())

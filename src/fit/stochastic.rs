@@ -29,6 +29,18 @@ struct Pace {
     rates: (f64, f64),
 }
 
+/// The share of the iterations over which steps become shorter where no plateau has made them so.
+const TAIL: f64 = 0.4;
+
+impl Pace {
+    /// The longest step that the iterations left allow: over the last of them it falls, evenly in its logarithm, to the shortest, so that
+    /// a fit that is cut short has averaged its noise away all the same.
+    fn ceiling(&self, run: &Run<'_, '_>) -> f64 {
+        let left = run.left() as f64 / (TAIL * run.settings.max_iterations as f64);
+        self.rates.1 * (self.rates.0 / self.rates.1).powf(left.min(1.0))
+    }
+}
+
 /// Where every step sees all data.
 const ALL: Pace = Pace {
     pairs: 4,
@@ -125,7 +137,7 @@ fn climb(
                 }
                 continue;
             }
-            adam.step(&gradient, rate, &mut x);
+            adam.step(&gradient, rate.min(pace.ceiling(run)), &mut x);
             window.add(&x, value);
             if !run.tell(value) {
                 return (view.gaussian(&x), Ending::Interrupted);

@@ -73,6 +73,11 @@ impl Joint {
         &self.model
     }
 
+    /// That of the same model, lowered again for values and gradients alone.
+    pub(crate) fn again(&self) -> Joint {
+        lower_bare(Arc::clone(&self.model), Passes::all())
+    }
+
     /// The log density of the unconstrained coordinates, Jacobians included: its terms are [`Joint::terms`], in that order.
     pub fn density(&self) -> &Tape {
         &self.density

@@ -14,8 +14,11 @@ use crate::fit::Outcome;
 use crate::guide;
 use crate::guide::GuideSpec;
 use crate::guide::noise::Noise;
+use crate::joint;
 use crate::joint::Joint;
+use crate::joint::Locals;
 use crate::joint::LogDensity;
+use crate::joint::Site;
 use crate::joint::locals::Ancestor;
 use crate::joint::locals::Forest;
 use crate::joint::locals::LocalPlate;
@@ -30,6 +33,8 @@ use crate::typed::ExprId;
 use crate::typed::ExprKind;
 use crate::typed::GuideFamily;
 use crate::typed::Typed;
+use rand_distr::Distribution;
+use rand_distr::StandardNormal;
 use std::sync::Arc;
 
 /// Draws of the globals that the locals are found for: the most, the fewest, and the elements that may be visited for them.
@@ -39,6 +44,10 @@ const DRAWS: usize = 1000;
 /// Draws of the globals under each of which locals are fitted that cannot be eliminated, and the iterations of a fit.
 const FITS: usize = 16;
 const ITERATIONS: usize = 20_000;
+/// Numbers in the draws of locals that are found by gradient steps, and the fewest draws: a network has thousands of weights.
+const STEPPED: (usize, usize) = (16_000_000, 16);
+/// Up to this many coordinates those of new elements are listed.
+const LISTED: usize = 100_000;
 /// Up to this many coordinates the Gaussian is dense; then elements are independent, and so are plates that cross.
 const DENSE: usize = 100;
 
@@ -53,7 +62,7 @@ pub struct Adapted {
     pub elements: Vec<(String, usize)>,
     /// How the locals were found.
     pub how: Elimination,
-    /// The names of the variables and definitions of the new elements.
+    /// The names of the variables and definitions of the new elements, or of the globals where those are too many to list.
     pub names: Vec<String>,
 }
 
@@ -64,6 +73,8 @@ pub enum Elimination {
     Exact,
     /// By adaptive quadrature.
     Quadrature,
+    /// By the gradient steps of an amortised guide.
+    Steps,
     /// By a Gaussian that was fitted to them: dense for few coordinates, else as of the guide `structured`.
     Fitted,
 }
@@ -78,7 +89,8 @@ struct Drawn {
 
 /// Finds the locals of elements that a posterior does not have, given their data: a mixture over draws of everything else, under each
 /// of which they are found from their own data: with the right means and covariances where they can be eliminated, exactly or by
-/// quadrature, else by a Gaussian that is fitted to them.
+/// quadrature, else by a Gaussian that is fitted to them. Those of a plate that the guide calls amortised are found as they were in the fit, by
+/// its gradient steps.
 ///
 /// `joint` is that of the new data alone, bound by [`Posterior::known`]. Elements that are known, such as a state that a new county lies
 /// in, stay as they were learned.
@@ -95,9 +107,12 @@ pub fn adapt(posterior: &Posterior, joint: &Joint, seed: u64) -> Result<Adapted,
         matched,
         seed: seed as u32 ^ (seed >> 32) as u32,
     };
-    let found = match forest(joint, &new) {
-        Some((forest, integral)) => task.eliminated(&forest, integral),
-        None => task.fitted(&new),
+    let found = match amortised(joint, &new) {
+        Some((steps, count)) => task.stepped(&steps, count),
+        None => match forest(joint, &new) {
+            Some((forest, integral)) => task.eliminated(&forest, integral),
+            None => task.fitted(&new),
+        },
     };
     if found.draws.is_empty() {
         return Err(Refusal::new(
@@ -106,7 +121,15 @@ pub fn adapt(posterior: &Posterior, joint: &Joint, seed: u64) -> Result<Adapted,
         ));
     }
     let plates = model.typed().plates();
-    let names = joint.quantities().iter().filter(|q| new.contains(&q.plate));
+    let few = joint.dim() <= LISTED;
+    let listed = |plate: PlateId| {
+        if few {
+            new.contains(&plate)
+        } else {
+            plate == PlateId::TOP
+        }
+    };
+    let names = joint.quantities().iter().filter(|q| listed(q.plate));
     Ok(Adapted {
         posterior: extended(posterior, joint, &new, &found.draws, &found.of),
         draws: found.draws,
@@ -177,6 +200,53 @@ impl Task<'_> {
             Integral::Quadrature => Elimination::Quadrature,
         };
         Drawn { draws, of, how }
+    }
+
+    /// The locals by gradient steps, under each of some draws of the globals; `steps` is the joint density that makes them.
+    fn stepped(&self, steps: &Joint, number: usize) -> Drawn {
+        let own = (GLOBALS.2 / steps.visits().max(1)).clamp(FITS, GLOBALS.0);
+        let count = (STEPPED.0 / self.joint.dim().max(1)).clamp(STEPPED.1, DRAWS);
+        let points = self.points(own.min(count));
+        let times = count.div_ceil(points.len().max(1));
+        let (globals, locals): (Vec<&Site>, Vec<&Site>) =
+            (self.joint.sites().iter()).partition(|site| site.plate == PlateId::TOP);
+        let mut drawn = Drawn {
+            draws: Vec::new(),
+            of: Vec::new(),
+            how: Elimination::Steps,
+        };
+        // A point for the globals is in every draw: what the steps make of it is the same.
+        let mut last: Option<(Vec<f64>, Locals)> = None;
+        let mut rng = rng::stream(u64::from(self.seed));
+        for (s, z) in points {
+            let above: Vec<f64> = (globals.iter())
+                .flat_map(|site| z[site.offset..site.offset + site.width].iter().copied())
+                .collect();
+            let known = last.take().filter(|(at, _)| *at == above);
+            let Some(found) = known.or_else(|| {
+                let found = steps.adapted(&above, number)?;
+                Some((above, found))
+            }) else {
+                continue;
+            };
+            let q = &found.1;
+            let finite = q.mean.iter().chain(&q.log_sd).all(|x| x.is_finite());
+            for _ in 0..if finite { times } else { 0 } {
+                let mut z = z.clone();
+                let mut own = q.mean.iter().zip(&q.log_sd);
+                for site in &locals {
+                    let places = site.offset..site.offset + site.width * site.len;
+                    for (z, (mean, log_sd)) in z[places].iter_mut().zip(own.by_ref()) {
+                        let e: f64 = StandardNormal.sample(&mut rng);
+                        *z = mean + log_sd.exp() * e;
+                    }
+                }
+                drawn.draws.push(z);
+                drawn.of.push(s);
+            }
+            last = Some(found);
+        }
+        drawn
     }
 
     /// The locals by a fit under each of a few draws.
@@ -274,6 +344,13 @@ fn new_plates(joint: &Joint, matched: &Matched) -> Result<Vec<PlateId>, Refusal>
         });
     }
     Ok(new)
+}
+
+/// The joint density whose locals gradient steps find, and how many, where the model's guide calls the plate of the new elements amortised.
+fn amortised(joint: &Joint, new: &[PlateId]) -> Option<(Joint, usize)> {
+    let rule = joint.model().typed().amortized()?;
+    let steps = joint::amortize(joint.again()).ok()?;
+    (new == [rule.plate]).then_some((steps, rule.steps))
 }
 
 /// The forest of the new plates, everything else above it, and how it is integrated out, where that is possible.

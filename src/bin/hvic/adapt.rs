@@ -103,6 +103,7 @@ fn text(base: &str, elements: &[(String, usize)], how: Elimination) -> String {
     let how = match how {
         Elimination::Exact => "exactly",
         Elimination::Quadrature => "by quadrature",
+        Elimination::Steps => "by the gradient steps of the fit's guide",
         Elimination::Fitted => "by Gaussians fitted to them",
     };
     format!(

@@ -3,11 +3,14 @@
 //! Element i has q(φ_i | θ) = N(μ, diag σ²) with ρ = log σ. From (μ₀, ρ₀) = (m(θ), log s(θ)) of its prior N(m, diag s²) each step goes
 //! along the slope of F(μ, ρ) = E_q[ℓ(θ, φ)] − KL(q ‖ N(m, s²)), in units of the prior's Fisher information, 1/s² and 2:
 //!
-//!   μ ← μ + r (s² E[∂ℓ/∂φ] − (μ − m))
-//!   ρ ← ρ + ½ r (E[∂ℓ/∂φ · ε] σ + 1 − σ²/s²)
+//!   μ ← μ + r / (1 + r κ) · (s² E[∂ℓ/∂φ] − (μ − m)),                 κ = ‖s² E[∂ℓ/∂φ · ε] / σ‖
+//!   ρ ← ρ + ½ r / (1 + r κ') · (E[∂ℓ/∂φ · ε] σ + 1 − σ²/s²),         κ' = ‖σ E[∂ℓ/∂φ · ε]‖
 //!
-//! with φ = μ + σ ε over a pair of draws ε = ±1, the same for every element. ℓ is the log likelihood of the rows for the steps. The
-//! bound that results is F at (μ_K, ρ_K) with the log likelihood of all rows. Its gradient in θ follows the steps back: the adjoint of
+//! with φ = μ + σ ε over a pair of draws ε = ±1, the same for every element. ℓ is the log likelihood of the rows for the steps. The rate r
+//! is bounded by the curvature H of ℓ in units of the prior, and of q: the two slopes of a pair differ by 2 H σ ε, so that κ² is about the
+//! sum of the squared eigenvalues of s² H, and the rate times the largest of them stays below 1. The optimum is where it would be.
+//!
+//! The bound that results is F at (μ_K, ρ_K) with the log likelihood of all rows. Its gradient in θ follows the steps back: the adjoint of
 //! a slope ∂ℓ/∂φ is a Hessian-vector product of ℓ, which one sweep over dual numbers gives for θ and φ at once.
 
 use super::Amortized;
@@ -21,6 +24,8 @@ use crate::typed::Order;
 /// Some elements of the plate with what computes their bound.
 pub(super) struct Part {
     elements: Vec<u32>,
+    /// Local coordinates of an element.
+    width: usize,
     inner: Sweeps,
     /// The same, over all rows and the terms that are asked for; empty where nothing is.
     outer: Sweeps,
@@ -90,6 +95,17 @@ impl Prior {
     }
 }
 
+/// Where a step began, and what was seen there.
+struct Step {
+    at: Locals,
+    /// E[∂ℓ/∂φ].
+    slope: Vec<f64>,
+    /// E[∂ℓ/∂φ · ε] σ.
+    spread: Vec<f64>,
+    /// The curvatures κ and κ' of each element.
+    curvature: [Vec<f64>; 2],
+}
+
 impl Part {
     pub fn new(model: &Amortized, elements: &[u32], terms: &[bool]) -> Part {
         let prior = model.prior.take(elements, None);
@@ -100,6 +116,7 @@ impl Part {
         };
         Part {
             elements: elements.to_vec(),
+            width: model.width,
             inner: Sweeps::new(inner),
             outer: Sweeps::new(whole.restrict(terms)),
             prior: (prior.clone(), prior.workspace()),
@@ -117,32 +134,25 @@ impl Part {
     ) -> (Vec<f64>, Vec<f64>) {
         let n = self.elements.len();
         let prior = self.prior(model, globals);
-        let path = self.path(model, globals, &prior, look.steps);
-        let end = &path[look.steps];
+        let (path, end) = self.path(model, globals, &prior, look.steps);
         let mut bar = Locals {
             mean: vec![0.0; end.mean.len()],
             log_sd: vec![0.0; end.mean.len()],
         };
-        let values = self.reconstruct(model, globals, end, look, (&mut bar, &mut *gradient));
+        let values = self.reconstruct(model, globals, &end, look, (&mut bar, &mut *gradient));
         let mut prior_bar = Prior::zeros(end.mean.len());
         let mut divergences = vec![0.0; model.sites.len()];
         for (s, site) in model.sites.iter().enumerate() {
             if look.divergences[s] {
                 let own = site.start * n..(site.start + site.width) * n;
                 divergences[s] = own
-                    .map(|c| diverge(&prior, end, c, &mut prior_bar, &mut bar))
+                    .map(|c| diverge(&prior, &end, c, &mut prior_bar, &mut bar))
                     .sum();
             }
         }
-        for k in (0..look.steps).rev() {
-            self.back(
-                model,
-                globals,
-                &prior,
-                &path[k],
-                k,
-                (&mut prior_bar, &mut bar, &mut *gradient),
-            );
+        for (k, step) in path.iter().enumerate().rev() {
+            let bars = (&mut prior_bar, &mut bar, &mut *gradient);
+            self.back(model, globals, &prior, (k, step), bars);
         }
         for (c, mean) in bar.mean.iter().enumerate() {
             prior_bar.mean[c] += mean;
@@ -155,8 +165,7 @@ impl Part {
     /// The Gaussians after these steps.
     pub fn locals(&mut self, model: &Amortized, globals: &[f64], steps: usize) -> Locals {
         let prior = self.prior(model, globals);
-        let mut path = self.path(model, globals, &prior, steps);
-        path.swap_remove(steps)
+        self.path(model, globals, &prior, steps).1
     }
 
     /// The means and sds of the prior at the globals.
@@ -193,28 +202,40 @@ impl Part {
         }
     }
 
-    /// The Gaussians before each step, and after the last.
+    /// The steps, and where they end.
     fn path(
         &mut self,
         model: &Amortized,
         globals: &[f64],
         prior: &Prior,
         steps: usize,
-    ) -> Vec<Locals> {
-        let mut path = vec![prior.start()];
-        let rate = model.rate;
+    ) -> (Vec<Step>, Locals) {
+        let mut at = prior.start();
+        let mut path = Vec::with_capacity(steps);
         for k in 0..steps {
-            let mut next = path[k].clone();
-            let at = &path[k];
-            let (slope, spread) = self.slopes(globals, at, &self.signs(model, k));
-            for c in 0..slope.len() {
-                let (s2, sigma2) = (prior.sd[c] * prior.sd[c], (2.0 * at.log_sd[c]).exp());
-                next.mean[c] += rate * (s2 * slope[c] - (at.mean[c] - prior.mean[c]));
-                next.log_sd[c] += 0.5 * rate * (spread[c] + 1.0 - sigma2 / s2);
-            }
-            path.push(next);
+            let (slope, spread) = self.slopes(globals, &at, &self.signs(model, k));
+            let mut curvature = [(); 2].map(|()| vec![0.0; self.elements.len()]);
+            self.each(|c, i| {
+                curvature[0][i] += bend(prior, &at, &spread, c).powi(2);
+                curvature[1][i] += spread[c].powi(2);
+            });
+            (curvature.iter_mut().flatten()).for_each(|x| *x = x.sqrt());
+            let rates = curvature.each_ref().map(|of| bounded(model.rate, of));
+            let mut next = at.clone();
+            self.each(|c, i| {
+                let (mean, log_sd) = direction(prior, &at, (&slope, &spread), c);
+                next.mean[c] += rates[0][i] * mean;
+                next.log_sd[c] += 0.5 * rates[1][i] * log_sd;
+            });
+            let at = std::mem::replace(&mut at, next);
+            path.push(Step {
+                at,
+                slope,
+                spread,
+                curvature,
+            });
         }
-        path
+        (path, at)
     }
 
     /// E[∂ℓ/∂φ] and E[∂ℓ/∂φ · ε] σ over the pair of draws.
@@ -242,53 +263,85 @@ impl Part {
         model: &Amortized,
         globals: &[f64],
         prior: &Prior,
-        at: &Locals,
-        step: usize,
+        (number, step): (usize, &Step),
         (prior_bar, bar, gradient): (&mut Prior, &mut Locals, &mut [f64]),
     ) {
-        let (g, len, rate) = (globals.len(), at.mean.len(), model.rate);
-        let signs = self.signs(model, step);
-        let (mut slope, mut spread) = (vec![0.0; len], vec![0.0; len]);
-        let (mut mean_bar, mut log_sd_bar) = (vec![0.0; len], vec![0.0; len]);
-        let mut z = input(globals, len);
-        let mut input = vec![Dual::default(); g + len];
-        let mut output = vec![Dual::default(); g + len];
-        for side in [0.5, -0.5] {
-            draw(at, &signs, 2.0 * side, &mut z[g..]);
-            for (input, value) in input.iter_mut().zip(&z) {
-                *input = Dual {
-                    value: *value,
-                    tangent: 0.0,
+        let len = step.slope.len();
+        let Step {
+            at, slope, spread, ..
+        } = step;
+        let rates = step.curvature.each_ref().map(|of| bounded(model.rate, of));
+        // The adjoints of the curvatures of each element, each over its curvature.
+        let mut shares = [(); 2].map(|()| vec![0.0; self.elements.len()]);
+        self.each(|c, i| {
+            let (mean, log_sd) = direction(prior, at, (slope, spread), c);
+            shares[0][i] += bar.mean[c] * mean;
+            shares[1][i] += 0.5 * bar.log_sd[c] * log_sd;
+        });
+        for ((shares, rates), curvature) in shares.iter_mut().zip(&rates).zip(&step.curvature) {
+            for ((share, rate), curvature) in shares.iter_mut().zip(rates).zip(curvature) {
+                *share *= match *curvature > 0.0 {
+                    true => -rate * rate / curvature,
+                    false => 0.0,
                 };
             }
-            // The adjoint of the slope of this draw.
-            for c in 0..len {
-                let s2 = prior.sd[c] * prior.sd[c];
-                input[g + c].tangent = 0.5 * rate * s2 * bar.mean[c]
-                    + 0.5 * rate * side * bar.log_sd[c] * signs[c] * at.log_sd[c].exp();
-            }
-            self.inner.slope_along(&input, model.order, &mut output);
+        }
+        let (mut slope_bar, mut spread_bar) = (vec![0.0; len], vec![0.0; len]);
+        self.each(|c, i| {
+            let s = prior.sd[c];
+            let (s2, sigma2) = (s * s, (2.0 * at.log_sd[c]).exp());
+            let (mean_bar, log_sd_bar) = (rates[0][i] * bar.mean[c], rates[1][i] * bar.log_sd[c]);
+            let bend = bend(prior, at, spread, c);
+            let bend_bar = shares[0][i] * bend;
+            slope_bar[c] = s2 * mean_bar;
+            spread_bar[c] = 0.5 * log_sd_bar + bend_bar * s2 / sigma2 + shares[1][i] * spread[c];
+            prior_bar.mean[c] += mean_bar;
+            prior_bar.sd[c] += 2.0 * s * slope[c] * mean_bar
+                + sigma2 / (s2 * s) * log_sd_bar
+                + 2.0 * bend_bar * bend / s;
+            bar.mean[c] -= mean_bar;
+            bar.log_sd[c] +=
+                spread_bar[c] * spread[c] - sigma2 / s2 * log_sd_bar - 2.0 * bend_bar * bend;
+        });
+        if model.order == Order::First {
+            return;
+        }
+        let g = globals.len();
+        let signs = self.signs(model, number);
+        let sd: Vec<f64> = at.log_sd.iter().map(|x| x.exp()).collect();
+        let dual = self
+            .inner
+            .dual
+            .get_or_insert_with(|| self.inner.tape.workspace());
+        let held = |value: &f64| Dual {
+            value: *value,
+            tangent: 0.0,
+        };
+        let mut input: Vec<Dual> = globals.iter().map(held).collect();
+        let mut output = vec![Dual::default(); g + len];
+        for side in [0.5, -0.5] {
+            let noise = |c: usize| 2.0 * side * signs[c] * sd[c];
+            input.truncate(g);
+            input.extend((0..len).map(|c| Dual {
+                value: at.mean[c] + noise(c),
+                tangent: 0.5 * (slope_bar[c] + noise(c) * spread_bar[c]),
+            }));
+            self.inner.tape.gradient(&input, dual, &mut output);
             for (to, from) in gradient.iter_mut().zip(&output) {
                 *to += from.tangent;
             }
-            for c in 0..len {
-                let Dual { value, tangent } = output[g + c];
-                let noise = 2.0 * side * signs[c] * at.log_sd[c].exp();
-                slope[c] += 0.5 * value;
-                spread[c] += 0.5 * value * noise;
-                mean_bar[c] += tangent;
-                log_sd_bar[c] += tangent * noise;
+            for (c, from) in output[g..].iter().enumerate() {
+                bar.mean[c] += from.tangent;
+                bar.log_sd[c] += from.tangent * noise(c);
             }
         }
-        for c in 0..len {
-            let (s, sigma2) = (prior.sd[c], (2.0 * at.log_sd[c]).exp());
-            let s2 = s * s;
-            prior_bar.mean[c] += rate * bar.mean[c];
-            prior_bar.sd[c] +=
-                2.0 * s * rate * slope[c] * bar.mean[c] + rate * sigma2 / (s2 * s) * bar.log_sd[c];
-            bar.mean[c] = mean_bar[c] + bar.mean[c] * (1.0 - rate);
-            bar.log_sd[c] =
-                log_sd_bar[c] + bar.log_sd[c] * (1.0 + 0.5 * rate * spread[c] - rate * sigma2 / s2);
+    }
+
+    /// Calls with each coordinate and its element's place.
+    fn each(&self, mut call: impl FnMut(usize, usize)) {
+        let n = self.elements.len();
+        for first in (0..).step_by(n.max(1)).take(self.width) {
+            (0..n).for_each(|i| call(first + i, i));
         }
     }
 
@@ -331,14 +384,16 @@ impl Part {
         values
     }
 
-    /// The signs of a step's draws.
+    /// The signs of a step's draws; steps beyond those of the fit take its signs once more.
     fn signs(&self, model: &Amortized, step: usize) -> Vec<f64> {
         let n = self.elements.len();
         let mut signs = vec![0.0; model.width * n];
         for (c, own) in signs.chunks_exact_mut(n).enumerate() {
-            model
-                .signs
-                .write(noise::key([0, step as u64, c as u64]), 1, &mut own[..1]);
+            model.signs.write(
+                noise::key([0, (step % model.steps.max(1)) as u64, c as u64]),
+                1,
+                &mut own[..1],
+            );
             let sign = own[0];
             own.fill(sign);
         }
@@ -360,27 +415,31 @@ impl Part {
     }
 }
 
-impl Sweeps {
-    /// The gradient, and by second order its derivative along the tangents of `z`.
-    fn slope_along(&mut self, z: &[Dual], order: Order, gradient: &mut [Dual]) {
-        match order {
-            Order::Second => {
-                let dual = self.dual.get_or_insert_with(|| self.tape.workspace());
-                self.tape.gradient(z, dual, gradient);
-            }
-            Order::First => {
-                let values: Vec<f64> = z.iter().map(|z| z.value).collect();
-                let mut slope = vec![0.0; z.len()];
-                self.tape.gradient(&values, &mut self.plain, &mut slope);
-                for (to, value) in gradient.iter_mut().zip(slope) {
-                    *to = Dual {
-                        value,
-                        tangent: 0.0,
-                    };
-                }
-            }
-        }
-    }
+/// Where a step goes from a coordinate's μ and ρ, of length 1.
+fn direction(
+    prior: &Prior,
+    at: &Locals,
+    (slope, spread): (&[f64], &[f64]),
+    c: usize,
+) -> (f64, f64) {
+    let s2 = prior.sd[c] * prior.sd[c];
+    let sigma2 = (2.0 * at.log_sd[c]).exp();
+    (
+        s2 * slope[c] - (at.mean[c] - prior.mean[c]),
+        spread[c] + 1.0 - sigma2 / s2,
+    )
+}
+
+/// The rates of elements of these curvatures.
+fn bounded(rate: f64, curvature: &[f64]) -> Vec<f64> {
+    (curvature.iter())
+        .map(|k| rate / (1.0 + rate * k))
+        .collect()
+}
+
+/// A coordinate's part of the curvature: s² E[∂ℓ/∂φ · ε] / σ.
+fn bend(prior: &Prior, at: &Locals, spread: &[f64], c: usize) -> f64 {
+    spread[c] * prior.sd[c] * prior.sd[c] / (2.0 * at.log_sd[c]).exp()
 }
 
 /// The coordinates of a tape over so many local coordinates, those 0.
