@@ -274,9 +274,9 @@ fn what_a_chunk_finds_too_often_is_taken_together_in_another_way_or_read() {
     let crossed = agree(CROSSED, &csv, 20, Passes::all());
     assert_eq!(form(&crossed, "y"), "rows read in chunks for every run");
     assert!(form(&crossed, "w").starts_with("sufficient statistics"));
-    // A hundred rows of two counties, with an intercept and two columns: ten numbers a cell; and identical in all but the outcome.
-    let text = "a ~ Normal(0, 1); b, c ~ Normal(0, 1)
-         plate item = 40 { m ~ Normal(0, 1)
+    // A hundred rows of two counties, with an intercept, a slope and a column: seven numbers a cell of its own; and identical in all but the outcome.
+    let text = "a ~ Normal(0, 1); c ~ Normal(0, 1)
+         plate item = 40 { m, b ~ Normal(0, 1)
            plate row = rows { data u, v: real; data y: real; y ~ Normal(m + b * u + c * v, 1) } }";
     let mut csv = String::from("item,u,v,y\n");
     for i in 0..160 {

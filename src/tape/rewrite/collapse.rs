@@ -49,6 +49,7 @@ pub(super) fn collapse(draft: &mut Draft, rows: &Rows) -> Option<(NodeId, String
         },
         own: grid.own,
         rows: &grid.rows,
+        split: true,
     };
     squares.write(draft, rows, place, &numbers)
 }
@@ -198,17 +199,15 @@ impl Together for Squares {
             count(cells, "cell", "cells"),
             count(layout.size(), "column", "columns"),
         );
-        let (own, rest) = factors.split_at(entries(layout.rows, layout.size()) * cells);
+        let kept = match place.split {
+            true => layout.rows,
+            false => layout.size(),
+        };
+        let (own, rest) = factors.split_at(entries(kept, layout.size()) * cells);
         let mut onto = Onto::new(place.plate, place.rows, place.own);
         if rest.is_empty() {
             let one = draft.number(1.0);
-            let squares = squares(
-                draft,
-                &mut onto,
-                one,
-                &layout.coefficients,
-                (layout.rows, own),
-            );
+            let squares = squares(draft, &mut onto, one, &layout.coefficients, (kept, own));
             let counts = draft.data(place.plate, 1, column(0).collect());
             let sd = self.sd(draft, &mut onto, rows);
             let density = draft.map(place.plate, self.row, &[counts, squares, sd]);
@@ -224,13 +223,7 @@ impl Together for Squares {
         let density = draft.map(PlateId::TOP, self.row, &[counts, joined, sd]);
         let density = draft.plus(density, vec![column(1).sum()]);
         let weight = half_precision(draft, place.plate, sd);
-        let squares = squares(
-            draft,
-            &mut onto,
-            weight,
-            &layout.coefficients,
-            (layout.rows, own),
-        );
+        let squares = squares(draft, &mut onto, weight, &layout.coefficients, (kept, own));
         let all = draft.push(PlateId::TOP, 1, Op::Reduce(Reduce::Sum, squares, None));
         Some((draft.map(PlateId::TOP, &ADD, &[density, all]), note))
     }

@@ -234,6 +234,7 @@ impl Gathered {
             plate,
             own: None,
             rows: &first,
+            split: false,
         };
         let written = together.write(&mut draft, &rows, place, &self.numbers)?;
         builder.adopt(draft.nodes);

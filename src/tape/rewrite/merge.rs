@@ -33,6 +33,7 @@ pub(super) fn merge(draft: &mut Draft, rows: &Rows) -> Option<(NodeId, String)> 
         plate: draft.plate(classes.first.len()),
         own: None,
         rows: &classes.first,
+        split: true,
     };
     identical.write(draft, rows, place, &numbers)
 }

@@ -135,6 +135,8 @@ struct Place<'a> {
     own: Index,
     /// A row of each class.
     rows: &'a [u32],
+    /// Whether a part of it may be written at the top level: not where it is asked what belongs to which element.
+    split: bool,
 }
 
 impl Rows {
