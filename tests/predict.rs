@@ -187,10 +187,10 @@ fn new_tasks_of_an_amortised_plate_are_learned_and_predicted() {
     };
     assert!((mean - 2.3).abs() < 0.3, "{mean}");
     assert!((sd - 5.0_f64.sqrt()).abs() < 0.2, "{sd}");
-    exits(
-        &folder.hvic(&["adapt", "t.fit", "new.csv", "-o", "d.fit", "-q"]),
-        0,
-    );
+    let adapted = folder.hvic(&["adapt", "t.fit", "new.csv", "-o", "d.fit", "-q"]);
+    exits(&adapted, 0);
+    let verdict = out(&adapted);
+    assert!(verdict.contains("by the gradient steps"), "{verdict}");
     // Precision 3 of its rows and 1/4 of the population.
     let [mean, sd] = predicted("d.fit")[..] else {
         panic!("a mean and an sd");

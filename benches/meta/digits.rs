@@ -17,17 +17,18 @@ use std::ops::Range;
 use std::path::Path;
 
 const MODEL: &str = include_str!("../../examples/digits/digits.hvi");
-/// Digits of the tasks that are learned from, and of new ones.
-const OLD: Range<usize> = 0..6;
-const NEW: Range<usize> = 6..10;
+/// Digits of the tasks that are learned from, and of new ones, each with the symmetries of the square under which it is a class of its own:
+/// six digits alone would be learned by heart.
+const OLD: (Range<usize>, usize) = (0..6, 8);
+const NEW: (Range<usize>, usize) = (6..10, 1);
 /// Digits of a task, and images of each beside those of the steps.
 const WAYS: usize = 3;
 const QUERY: usize = 5;
 const SHOTS: [usize; 2] = [1, 5];
 /// New tasks.
 const TASKS: usize = 500;
-/// Steps of the fit, and of a task that is learned alone.
-const STEPS: usize = 5;
+/// Steps of the fit, and those that a task that is learned alone takes.
+const STEPS: usize = 10;
 const ALONE: usize = 100;
 /// Draws of the weights for a predictive distribution.
 const DRAWS: usize = 40;
@@ -52,6 +53,7 @@ pub fn digits(tasks: usize, effort: &Effort) {
         for (name, globals, steps, draws) in [
             ("adapted, a distribution", &globals, STEPS, DRAWS),
             ("adapted, their means", &globals, STEPS, 0),
+            ("adapted in 100 steps", &globals, ALONE, DRAWS),
             ("each task alone", &unlearned, ALONE, DRAWS),
             ("not adapted", &globals, 0, DRAWS),
         ] {
@@ -72,7 +74,7 @@ pub fn digits(tasks: usize, effort: &Effort) {
 fn table(
     images: &Table,
     tasks: usize,
-    digits: Range<usize>,
+    (digits, symmetries): (Range<usize>, usize),
     rng: &mut Rng,
     shots: impl Fn(usize) -> usize,
 ) -> (String, Vec<Option<usize>>) {
@@ -88,16 +90,20 @@ fn table(
     let mut csv = format!("task,y,is_support,{}\n", names.join(","));
     let mut truth = Vec::new();
     for task in 0..tasks {
-        let mut left: Vec<usize> = digits.clone().collect();
+        let classes = digits
+            .clone()
+            .flat_map(|d| (0..symmetries).map(move |s| (d, s)));
+        let mut left: Vec<(usize, usize)> = classes.collect();
         for way in 0..WAYS {
-            let digit = left.swap_remove(rng.random_range(0..left.len()));
+            let (digit, symmetry) = left.swap_remove(rng.random_range(0..left.len()));
             let mut rows = of_digit[digit].clone();
             for i in 0..shots(task) + QUERY {
                 let row = rows.swap_remove(rng.random_range(0..rows.len()));
                 let is_support = i < shots(task);
                 write!(csv, "{task},{},{}", way + 1, u8::from(is_support)).expect("text");
-                for pixel in &pixels {
-                    write!(csv, ",{}", pixel.text(row).expect("a pixel")).expect("text");
+                for k in 0..64 {
+                    let pixel = pixels[moved(k, symmetry)].text(row);
+                    write!(csv, ",{}", pixel.expect("a pixel")).expect("text");
                 }
                 csv.push('\n');
                 truth.push((!is_support).then_some(way));
@@ -105,6 +111,21 @@ fn table(
         }
     }
     (csv, truth)
+}
+
+/// Where the pixel at a place comes from under one of the eight symmetries of the square.
+fn moved(place: usize, symmetry: usize) -> usize {
+    let (mut row, mut column) = (place / 8, place % 8);
+    if symmetry & 1 != 0 {
+        row = 7 - row;
+    }
+    if symmetry & 2 != 0 {
+        column = 7 - column;
+    }
+    if symmetry & 4 != 0 {
+        (row, column) = (column, row);
+    }
+    8 * row + column
 }
 
 /// Globals that no task has been learned from: centres at random, as a network begins, and wide priors.
