@@ -76,13 +76,22 @@ fn a_density_without_end_is_not_summarised_as_if_it_had_one() {
 
 #[test]
 fn heavy_tailed_locals_are_solved_or_doubted() {
-    let fit = said("heavy", "fit", &[]);
-    assert_eq!(trust(&fit), "yes", "{}", fit["verdict"]);
-    assert_eq!(fit["sampler"]["method"], "nuts");
-    // Each clinic's integral is a Voigt profile: brute force over a grid of `mu` and log `tau` with scipy's `wofz`.
-    for (name, mean, sd) in [("mu", 0.4842, 0.9103), ("tau", 1.0601, 0.5180)] {
-        let found = summary(&fit, name);
-        assert!((found.0 - mean).abs() < 0.12 * sd, "{name}: {found:?}");
-        assert!((found.1 / sd - 1.0).abs() < 0.1, "{name}: {found:?}");
+    let mut solved = 0;
+    for seed in ["1", "2", "3"] {
+        let fit = said("heavy", "fit", &["--seed", seed]);
+        assert_eq!(fit["sampler"]["method"], "nuts");
+        // Now and then a chain stays in a tail for long.
+        if trust(&fit) == "no" {
+            assert_eq!(reason(&fit), "few_draws", "{}", fit["verdict"]);
+            continue;
+        }
+        solved += 1;
+        // Each clinic's integral is a Voigt profile: brute force over a grid of `mu` and log `tau` with scipy's `wofz`.
+        for (name, mean, sd) in [("mu", 0.4842, 0.9103), ("tau", 1.0601, 0.5180)] {
+            let found = summary(&fit, name);
+            assert!((found.0 - mean).abs() < 0.12 * sd, "{name}: {found:?}");
+            assert!((found.1 / sd - 1.0).abs() < 0.1, "{name}: {found:?}");
+        }
     }
+    assert!(solved >= 2, "{solved} of 3 are solved");
 }

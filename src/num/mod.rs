@@ -5,6 +5,7 @@ pub mod dual;
 pub mod elementary;
 pub mod hermite;
 pub mod lane;
+mod quantile;
 pub mod real;
 pub mod rng;
 pub mod simd;
@@ -13,6 +14,7 @@ pub mod stable;
 pub mod sums;
 pub use dual::Dual;
 pub use lane::Lane;
+pub use quantile::quantile;
 pub use real::Real;
 
 #[cfg(test)]

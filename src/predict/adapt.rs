@@ -426,15 +426,8 @@ fn is_mixed(typed: &Typed, plate: PlateId) -> bool {
     let latent = |id: ExprId| typed.expr(id).depends == Depends::Latent;
     typed.exprs().iter().any(|expr| match &expr.kind {
         ExprKind::Lookup(base, key) => {
-            let of = match typed.columns()[key.index()].kind {
-                DataKind::Key(of) => of,
-                DataKind::Real
-                | DataKind::Positive
-                | DataKind::Unit
-                | DataKind::Count
-                | DataKind::Binary
-                | DataKind::Category(_)
-                | DataKind::Ordinal(..) => return false,
+            let DataKind::Key(of) = typed.columns()[key.index()].kind else {
+                return false;
             };
             typed.determines(of, plate) && latent(*base)
         }

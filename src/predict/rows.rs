@@ -9,6 +9,7 @@ use crate::dist::Support;
 use crate::joint::Families;
 use crate::joint::Outcome;
 use crate::model::Model;
+use crate::num;
 use crate::num::rng;
 use crate::num::rng::Rng;
 use crate::shape::PlateId;
@@ -403,7 +404,7 @@ impl Gathered {
                 mean,
                 sd: variance.sqrt(),
                 quantiles: (probabilities.iter())
-                    .map(|p| quantile(&draws, *p, discrete))
+                    .map(|p| quantile(&mut draws, *p, discrete))
                     .collect(),
                 probabilities: Vec::new(),
             }
@@ -444,7 +445,7 @@ fn moments(draws: &[f64]) -> (f64, f64) {
 }
 
 /// A quantile of sorted draws: between two of them on the line through the middles of their shares, for counts one of them.
-fn quantile(sorted: &[f64], p: f64, discrete: bool) -> f64 {
+fn quantile(sorted: &mut [f64], p: f64, discrete: bool) -> f64 {
     let n = sorted.len();
     let Some(last) = n.checked_sub(1) else {
         return f64::NAN;
@@ -452,9 +453,5 @@ fn quantile(sorted: &[f64], p: f64, discrete: bool) -> f64 {
     if discrete {
         return sorted[((p * n as f64).ceil() as usize).saturating_sub(1).min(last)];
     }
-    let at = (p * n as f64 - 0.5).clamp(0.0, last as f64);
-    let below = at.floor() as usize;
-    let share = at - below as f64;
-    let above = sorted[(below + 1).min(last)];
-    sorted[below] + share * (above - sorted[below])
+    num::quantile(sorted, p)
 }

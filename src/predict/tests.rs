@@ -305,6 +305,16 @@ plate state {
     near(moments(&both.posterior, "s", Some("W")).1, sd, 0.08 * sd);
 }
 
+/// Four students answer six items.
+fn answers() -> String {
+    let cells = (0..4).flat_map(|s| (0..6).map(move |i| (s, i)));
+    let rows = cells.map(|(s, i)| {
+        let y = f64::from(s) * 0.3 - f64::from(i) * 0.4;
+        format!("s{s},i{i},{y}\n")
+    });
+    "student,item,y\n".to_owned() + &rows.collect::<String>()
+}
+
 #[test]
 fn a_new_student_takes_items_as_learned() {
     let text = "plate student { a ~ Normal(0, 1) }
@@ -314,14 +324,7 @@ plate answer = rows in student, item {
   y ~ Normal(a - b, 0.5)
 }
 ";
-    let mut csv = "student,item,y\n".to_owned();
-    for s in 0..4 {
-        for i in 0..6 {
-            let y = f64::from(s) * 0.3 - f64::from(i) * 0.4;
-            csv.push_str(&format!("s{s},i{i},{y}\n"));
-        }
-    }
-    let (typed, posterior) = fitted(text, &csv);
+    let (typed, posterior) = fitted(text, &answers());
     // One student with one item, more items than students: the known plate is the larger one.
     let found = adapted(
         &typed,
@@ -349,14 +352,7 @@ plate answer = rows in student, item {
   y ~ Normal(a - b, 0.5)
 }
 ";
-    let mut csv = "student,item,y\n".to_owned();
-    for s in 0..4 {
-        for i in 0..6 {
-            let y = f64::from(s) * 0.3 - f64::from(i) * 0.4;
-            csv.push_str(&format!("s{s},i{i},{y}\n"));
-        }
-    }
-    let (typed, posterior) = fitted(text, &csv);
+    let (typed, posterior) = fitted(text, &answers());
     let found = adapted(&typed, &posterior, "student,item,y\nnew,j,1.5\n");
     assert_eq!(found.how, Elimination::Fitted);
     // Given mu, y − mu is Normal(0, 1 + 4 + 1/4): the regression of a and b on it.

@@ -1,5 +1,7 @@
 //! Mean, standard deviation, quantiles and Monte Carlo error of weighted draws.
 
+use crate::num;
+
 /// What is said of the posterior of one number.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Summary {
@@ -43,7 +45,7 @@ pub fn summarise(draws: &[f64], weights: &[f64], probabilities: &[f64]) -> Summa
 fn quantiles(draws: &[f64], weights: &[f64], probabilities: &[f64]) -> Vec<f64> {
     if !draws.is_empty() && weights.iter().all(|w| *w == weights[0]) {
         let mut draws = draws.to_vec();
-        let of = |p: &f64| quantile(&mut draws, *p);
+        let of = |p: &f64| num::quantile(&mut draws, *p);
         return probabilities.iter().map(of).collect();
     }
     let mut sorted: Vec<(f64, f64)> = draws
@@ -70,14 +72,6 @@ fn quantiles(draws: &[f64], weights: &[f64], probabilities: &[f64]) -> Vec<f64> 
             }
         })
         .collect()
-}
-
-/// The same where all weights are equal, which needs no order but that around the quantile; `draws` change places.
-fn quantile(draws: &mut [f64], p: f64) -> f64 {
-    let place = (p * draws.len() as f64 - 0.5).clamp(0.0, (draws.len() - 1) as f64);
-    let (_, below, after) = draws.select_nth_unstable_by(place.floor() as usize, f64::total_cmp);
-    let next = after.iter().copied().min_by(f64::total_cmp);
-    *below + (next.unwrap_or(*below) - *below) * place.fract()
 }
 
 #[cfg(test)]

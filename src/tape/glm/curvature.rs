@@ -10,7 +10,7 @@ use super::Atom;
 use super::Atoms;
 use super::Glm;
 use super::block::Block;
-use super::block::add_sums;
+use super::block::add_sums_from;
 use super::run::Bars;
 use super::run::Buffers;
 use super::run::Chunk;
@@ -96,7 +96,7 @@ impl Glm {
                     moments: &mut moments,
                 });
             });
-            moments.transpose(runs * (runs + tops));
+            moments.complete(runs, tops, affine.tops.len());
             moments
         };
         let chunks = match rayon::current_num_threads() {
@@ -237,14 +237,9 @@ impl Task for Collect<'_, '_> {
                 let row = moments.row(piece.run - first_run, j, runs, tops);
                 let (by_runs, by_tops) = row.split_at_mut(runs);
                 let lanes = &memory[piece.lanes.clone()];
-                add_sums::<f64, F>(block, &affine.runs, &piece.lanes, lanes, by_runs);
-                add_sums::<f64, F>(
-                    block,
-                    &affine.tops,
-                    &piece.lanes,
-                    lanes,
-                    &mut by_tops[..atoms],
-                );
+                add_sums_from::<f64, F>(block, &affine.runs, j, &piece.lanes, lanes, by_runs);
+                let by_tops = &mut by_tops[..atoms];
+                add_sums_from::<f64, F>(block, &affine.tops, 0, &piece.lanes, lanes, by_tops);
             }
             for (k, place) in own.iter().enumerate() {
                 weigh(column, &seconds[*place], memory);
@@ -257,7 +252,7 @@ impl Task for Collect<'_, '_> {
         for (j, column) in columns(block, &affine.tops).enumerate() {
             weigh(column, &seconds[0], memory);
             let row = &mut moments.tops[j * tops..][..atoms];
-            add_sums::<f64, F>(block, &affine.tops, &all, memory, row);
+            add_sums_from::<f64, F>(block, &affine.tops, j, &all, memory, row);
             for (k, place) in own.iter().enumerate() {
                 weigh(column, &seconds[*place], memory);
                 let moment = sum::<f64, F>(memory);
@@ -318,10 +313,20 @@ impl Task for Times<'_> {
 }
 
 impl Moments {
-    /// Puts the matrices of runs, of so many entries each, entry by entry.
-    fn transpose(&mut self, each: usize) {
-        let of_entry = |e: usize| self.by_run.iter().skip(e).step_by(each.max(1));
+    /// Puts the matrices of runs entry by entry, and copies what was summed up once for both orders of two atoms; the first `atoms`
+    /// numbers of the top level are atoms.
+    fn complete(&mut self, runs: usize, tops: usize, atoms: usize) {
+        let width = runs + tops;
+        let each = runs * width;
+        let summed = |e: usize| match (e / width, e % width) {
+            (j, k) if k < j => k * width + j,
+            _ => e,
+        };
+        let of_entry = |e: usize| self.by_run.iter().skip(summed(e)).step_by(each.max(1));
         self.by_run = (0..each).flat_map(of_entry).copied().collect();
+        for (j, k) in (0..atoms).flat_map(|j| (0..j).map(move |k| (j, k))) {
+            self.tops[j * tops + k] = self.tops[k * tops + j];
+        }
     }
 
     /// Row `j` of the matrix of a run, counted from the chunk's first.
