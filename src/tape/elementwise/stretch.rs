@@ -123,10 +123,15 @@ impl<T: Real> Default for Running<T> {
 
 impl<T: Real> Running<T> {
     /// Forgets what was summed up.
+    pub fn clear_all(&mut self) {
+        self.dots = [Totals::default(); MOST_COLUMNS];
+        self.clear();
+    }
+
+    /// Forgets what was summed up of stretches without a predictor.
     pub fn clear(&mut self) {
         let zeros = Totals::default();
         (self.value, self.factors) = (T::zero(), 0);
-        self.dots = [zeros; MOST_COLUMNS];
         (self.add, self.slope) = (zeros, zeros);
         self.product = [T::one(); 8];
         self.shared = [zeros; MOST_OWN];
@@ -134,7 +139,9 @@ impl<T: Real> Running<T> {
 
     /// The sum of the values so far, without what is apart.
     pub fn value(&mut self) -> T {
-        self.settle();
+        if self.factors > 0 {
+            self.settle();
+        }
         self.value + sum_of(self.add)
     }
 

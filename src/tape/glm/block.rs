@@ -16,6 +16,7 @@ use crate::num::sums::sum;
 use crate::tape::affine::Column;
 use crate::tape::elementwise::LaneArray;
 use crate::tape::elementwise::Scalar;
+use smallvec::SmallVec;
 use std::ops::Range;
 
 /// Some elements of a recognised term.
@@ -84,6 +85,7 @@ impl<T: Scalar> Task for Predict<'_, T> {
         for (affine, out) in glm.affines.iter().zip(&mut *forms) {
             predict::<T, F>(block, affine, &mut out[..n]);
         }
+        gather::<T, F>(block, forms);
         for (arg, out) in glm.args.iter().zip(args) {
             if let Arg::Predictor(Predictor { sum, products }) = arg
                 && !products.is_empty()
@@ -114,14 +116,36 @@ fn predict<'a, T: Scalar, F: Fma>(block: Block<'a, T>, affine: &'a Affine, out: 
             add_atoms::<T, F, false>(block, &affine.runs, T::zero(), run, &lanes, out);
         }
     }
-    for atom in &affine.scattered.alone {
-        let (values, index) = (block.values(atom.read), block.index(atom));
-        loops::gather::<T, F>(out, values, index, atom.factor, None);
-    }
     for (atom, column) in &affine.scattered.times {
         let (values, index) = (block.values(atom.read), block.index(atom));
         let column = Some(block.column(column, &all));
         loops::gather::<T, F>(out, values, index, atom.factor, column);
+    }
+}
+
+/// Adds the atoms of other groups that stand alone to the affine forms: two with the same places together.
+#[inline(always)]
+fn gather<'a, T: Scalar, F: Fma>(block: Block<'a, T>, forms: &mut [LaneArray<T>]) {
+    let n = block.n;
+    let affines = block.glm.affines.iter().enumerate();
+    let mut left: SmallVec<[(usize, &Atom); 8]> = affines
+        .flat_map(|(form, affine)| affine.scattered.alone.iter().map(move |atom| (form, atom)))
+        .collect();
+    // Forms come in order: that of the last is not before any other's.
+    while let Some((form, atom)) = left.pop() {
+        let (values, index) = (block.values(atom.read), block.index(atom));
+        let (before, rest) = forms.split_at_mut(form);
+        let out = &mut rest[0][..n];
+        let same = |(f, a): &(usize, &Atom)| *f < form && a.group == atom.group;
+        match left.iter().position(same) {
+            Some(place) => {
+                let (other_form, other) = left.remove(place);
+                let outs = [&mut before[other_form][..n], out];
+                let from = [block.values(other.read), values];
+                loops::gather_two::<T, F>(outs, from, index, [other.factor, atom.factor]);
+            }
+            None => loops::gather::<T, F>(out, values, index, atom.factor, None),
+        }
     }
 }
 
@@ -200,8 +224,7 @@ impl<T: Scalar> Task for Collect<'_, T> {
             for [a, b] in products {
                 for (form, other) in [(*a, *b), (*b, *a)] {
                     let out = &mut own[form][..n];
-                    out.fill(T::zero());
-                    loops::add_product(out, slope, &buffers.values[other][..n]);
+                    loops::product(out, slope, &buffers.values[other][..n]);
                     collect::<T, F>(block, &glm.affines[form], out, chunk, &mut place);
                 }
             }

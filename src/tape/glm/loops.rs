@@ -80,13 +80,36 @@ pub(super) fn gather<T: Real, F: Fma>(
     match column {
         None => {
             for (lane, place) in out.iter_mut().zip(index) {
-                *lane = values[*place as usize].times_plus::<F>(factor, *lane);
+                // Every place is there; a test without a way out of the loop can be made of vectors.
+                if let Some(value) = values.get(*place as usize) {
+                    *lane = value.times_plus::<F>(factor, *lane);
+                }
             }
         }
         Some(column) => {
             for ((lane, place), x) in out.iter_mut().zip(index).zip(column) {
                 *lane = values[*place as usize].times_plus::<F>(factor * *x, *lane);
             }
+        }
+    }
+}
+
+/// [`gather`] to two at the same places.
+#[inline(always)]
+pub(super) fn gather_two<T: Real, F: Fma>(
+    [a, b]: [&mut [T]; 2],
+    [from_a, from_b]: [&[T]; 2],
+    index: &[u32],
+    factors: [f64; 2],
+) {
+    let (n, places) = (index.len(), from_a.len().min(from_b.len()));
+    let (a, b) = (&mut a[..n], &mut b[..n]);
+    let (from_a, from_b) = (&from_a[..places], &from_b[..places]);
+    for i in 0..n {
+        let place = index[i] as usize;
+        if place < places {
+            a[i] = from_a[place].times_plus::<F>(factors[0], a[i]);
+            b[i] = from_b[place].times_plus::<F>(factors[1], b[i]);
         }
     }
 }
@@ -121,6 +144,14 @@ pub(super) fn scatter<T: Real, F: Fma>(
 pub(super) fn add_product<T: Real>(out: &mut [T], a: &[T], b: &[T]) {
     for ((lane, a), b) in out.iter_mut().zip(a).zip(b) {
         *lane += *a * *b;
+    }
+}
+
+/// Writes the product of two, lane by lane.
+#[inline(always)]
+pub(super) fn product<T: Real>(out: &mut [T], a: &[T], b: &[T]) {
+    for ((lane, a), b) in out.iter_mut().zip(a).zip(b) {
+        *lane = *a * *b;
     }
 }
 

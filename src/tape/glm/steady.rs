@@ -143,7 +143,7 @@ impl Glm {
         }
         sums.clear();
         sums.resize(coefficients.len(), T::zero());
-        running.clear();
+        running.clear_all();
         let columns: SmallVec<[&[f64]; MOST_COLUMNS]> = steady
             .columns
             .iter()
