@@ -138,6 +138,22 @@ guide {{ default mean_field; task: amortized(sgd, {settings}) }}
     )
 }
 
+/// The same with known sds: everything is Normal.
+fn known(settings: &str) -> String {
+    format!(
+        "mu ~ Normal(0, 2)
+plate task {{
+  w ~ Normal(mu, 0.9)
+  plate row = rows {{
+    data y: real
+    y ~ Normal(w, 0.8)
+  }}
+}}
+guide {{ default mean_field; task: amortized(sgd, {settings}) }}
+"
+    )
+}
+
 /// Rows of data of each task.
 fn data() -> Vec<Vec<f64>> {
     (0..7)
@@ -239,16 +255,7 @@ fn without_steps_the_locals_are_their_prior() {
 #[test]
 fn the_terms_of_the_bound_add_up_to_the_evidence() {
     // Everything is Normal, and q has one global and one coordinate in each task: the bound is the evidence.
-    let text = "mu ~ Normal(0, 2)
-plate task {
-  w ~ Normal(mu, 0.9)
-  plate row = rows {
-    data y: real
-    y ~ Normal(w, 0.8)
-  }
-}
-guide { default mean_field; task: amortized(sgd, steps = 30, rate = 0.2) }
-";
+    let text = known("steps = 30, rate = 0.2");
     let fitted = |joint: &Joint, family| {
         let spec = GuideSpec { default: family };
         let guide = guide::derive(joint, &spec).expect("a guide");
@@ -262,7 +269,7 @@ guide { default mean_field; task: amortized(sgd, steps = 30, rate = 0.2) }
         let fit = fit::run(&elbo, &mut settings, &mut rng::stream(1));
         (elbo.terms, fit.elbo)
     };
-    let (terms, value) = fitted(&amortized(text, &data_csv()), None);
+    let (terms, value) = fitted(&amortized(&text, &data_csv()), None);
     let names: Vec<&str> = terms.iter().map(|t| t.name.as_str()).collect();
     assert_eq!(names, ["mu", "w", "y"]);
     let signed = terms.iter().zip(&value.terms);
@@ -273,7 +280,7 @@ guide { default mean_field; task: amortized(sgd, steps = 30, rate = 0.2) }
         value.total
     );
     let family = Some(hvi::typed::GuideFamily::Marginal);
-    let (_, exact) = fitted(&chain::joint(text, &data_csv()), family);
+    let (_, exact) = fitted(&chain::joint(&text, &data_csv()), family);
     let gap = exact.total - value.total;
     assert!(gap.abs() < 1e-3, "{} and {}", exact.total, value.total);
 }
@@ -352,17 +359,8 @@ guide { task: amortized(sgd, steps = 2, rate = 0.1) }
 fn mini_batches_lead_to_the_posterior() {
     // One global, everything Normal: its posterior is known.
     let (tau, sigma) = (0.9_f64, 0.8_f64);
-    let text = "mu ~ Normal(0, 2)
-plate task {
-  w ~ Normal(mu, 0.9)
-  plate row = rows {
-    data y: real
-    y ~ Normal(w, 0.8)
-  }
-}
-guide { default mean_field; task: amortized(sgd, steps = 20, rate = 0.25) }
-";
-    let joint = amortized(text, &data_csv());
+    let text = known("steps = 20, rate = 0.25");
+    let joint = amortized(&text, &data_csv());
     let guide = guide::derive(&joint, &GuideSpec::default()).expect("a guide");
     let elbo = elbo::compose(&joint, &guide);
     let mut go_on = |_: &fit::Progress| true;

@@ -178,6 +178,51 @@ fn left_over<S: Simd>(
     vectors
 }
 
+/// Adds lanes left over behind whole groups to totals, or multiplies these by them: as vectors, because numbers written one by one
+/// cannot be handed on to the vector that reads them next.
+#[inline(always)]
+fn join_rest<S: Simd, const PRODUCT: bool>(
+    simd: S,
+    totals: &mut [S::f64s; MOST_VECTORS],
+    lanes: &[f64],
+) {
+    let count = lanes.len() % SIDE_BY_SIDE;
+    if count > 0 {
+        let mut memory = [0.0; SIDE_BY_SIDE];
+        let group = last(lanes, &mut memory);
+        let lanes = left_over(simd, group, count, if PRODUCT { 1.0 } else { 0.0 });
+        for (total, lane) in totals.iter_mut().zip(lanes) {
+            *total = if PRODUCT {
+                simd.mul_f64s(*total, lane)
+            } else {
+                simd.add_f64s(*total, lane)
+            };
+        }
+    }
+}
+
+/// Adds lane · column of lanes left over behind whole groups to totals.
+#[inline(always)]
+fn dots_rest<S: Simd, const K: usize>(
+    simd: S,
+    totals: &mut [[S::f64s; MOST_VECTORS]; K],
+    lanes: &[f64],
+    columns: [&[f64]; K],
+) {
+    let (n, count) = (lanes.len(), lanes.len() % SIDE_BY_SIDE);
+    if count > 0 {
+        let mut memory = [0.0; SIDE_BY_SIDE];
+        let lanes = left_over(simd, last(lanes, &mut memory), count, 0.0);
+        for (totals, column) in totals.iter_mut().zip(columns) {
+            let mut memory = [0.0; SIDE_BY_SIDE];
+            let column = S::as_simd_f64s(last(&column[..n], &mut memory)).0;
+            for ((total, lane), x) in totals.iter_mut().zip(lanes).zip(column) {
+                *total = simd.mul_add_f64s(lane, *x, *total);
+            }
+        }
+    }
+}
+
 impl<const PRODUCT: bool> WithSimd for Joined<'_, PRODUCT> {
     type Output = ();
 
@@ -193,20 +238,7 @@ impl<const PRODUCT: bool> WithSimd for Joined<'_, PRODUCT> {
                 };
             }
         }
-        // Vectors too: numbers written one by one cannot be handed on to the vector that reads them next.
-        let count = self.lanes.len() % SIDE_BY_SIDE;
-        if count > 0 {
-            let mut memory = [0.0; SIDE_BY_SIDE];
-            let group = last(self.lanes, &mut memory);
-            let lanes = left_over(simd, group, count, if PRODUCT { 1.0 } else { 0.0 });
-            for (total, lane) in totals.iter_mut().zip(lanes) {
-                *total = if PRODUCT {
-                    simd.mul_f64s(*total, lane)
-                } else {
-                    simd.add_f64s(*total, lane)
-                };
-            }
-        }
+        join_rest::<S, PRODUCT>(simd, &mut totals, self.lanes);
         store::<S>(&totals, self.totals);
     }
 }
@@ -234,19 +266,7 @@ impl<const K: usize> WithSimd for Dots<'_, K> {
             }
             first += each;
         }
-        let (n, count) = (self.lanes.len(), self.lanes.len() % SIDE_BY_SIDE);
-        if count > 0 {
-            let mut memory = [0.0; SIDE_BY_SIDE];
-            let lanes = left_over(simd, last(self.lanes, &mut memory), count, 0.0);
-            for (sums, column) in sums.iter_mut().zip(self.columns) {
-                let mut memory = [0.0; SIDE_BY_SIDE];
-                let column = last(&column[..n], &mut memory);
-                let column = S::as_simd_f64s(column).0;
-                for ((total, lane), x) in sums.iter_mut().zip(lanes).zip(column) {
-                    *total = simd.mul_add_f64s(lane, *x, *total);
-                }
-            }
-        }
+        dots_rest(simd, &mut sums, self.lanes, self.columns);
         for (totals, sums) in self.totals.into_iter().zip(&sums) {
             store::<S>(sums, totals);
         }
@@ -267,7 +287,7 @@ impl<const K: usize> WithSimd for Together<'_, f64, K> {
             dots,
         } = self;
         let n = add.len();
-        let (groups, count) = (n / SIDE_BY_SIDE * each, n % SIDE_BY_SIDE);
+        let groups = n / SIDE_BY_SIDE * each;
         let slope = &slope[..n];
         let columns = columns.map(|column| &column[..n]);
         let mut product =
@@ -304,32 +324,12 @@ impl<const K: usize> WithSimd for Together<'_, f64, K> {
                 *totals = products;
             }
         }
-        if count > 0 {
-            let mut memory = [0.0; SIDE_BY_SIDE];
-            let lanes = left_over(simd, last(add, &mut memory), count, 0.0);
-            for (sum, lane) in add_sums.iter_mut().zip(lanes) {
-                *sum = simd.add_f64s(*sum, lane);
-            }
-            if let Some((lanes, products, _)) = &mut product {
-                let mut memory = [1.0; SIDE_BY_SIDE];
-                let lanes = left_over(simd, last(lanes, &mut memory), count, 1.0);
-                for (product, lane) in products.iter_mut().zip(lanes) {
-                    *product = simd.mul_f64s(*product, lane);
-                }
-            }
-            let mut memory = [0.0; SIDE_BY_SIDE];
-            let lanes = left_over(simd, last(slope, &mut memory), count, 0.0);
-            for (sum, lane) in slope_sums.iter_mut().zip(lanes) {
-                *sum = simd.add_f64s(*sum, lane);
-            }
-            for (sums, column) in dot_sums.iter_mut().zip(columns) {
-                let mut memory = [0.0; SIDE_BY_SIDE];
-                let column = S::as_simd_f64s(last(column, &mut memory)).0;
-                for ((sum, lane), x) in sums.iter_mut().zip(lanes).zip(column) {
-                    *sum = simd.mul_add_f64s(lane, *x, *sum);
-                }
-            }
+        join_rest::<S, false>(simd, &mut add_sums, add);
+        if let Some((lanes, products, _)) = &mut product {
+            join_rest::<S, true>(simd, products, lanes);
         }
+        join_rest::<S, false>(simd, &mut slope_sums, slope);
+        dots_rest(simd, &mut dot_sums, slope, columns);
         store::<S>(&add_sums, add_totals);
         store::<S>(&slope_sums, slope_totals);
         if let Some((_, products, totals)) = product {

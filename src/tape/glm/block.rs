@@ -4,6 +4,7 @@ use super::Affine;
 use super::Arg;
 use super::Atom;
 use super::Atoms;
+use super::Gathered;
 use super::Glm;
 use super::Predictor;
 use super::loops;
@@ -16,7 +17,6 @@ use crate::num::sums::sum;
 use crate::tape::affine::Column;
 use crate::tape::elementwise::LaneArray;
 use crate::tape::elementwise::Scalar;
-use smallvec::SmallVec;
 use std::ops::Range;
 
 /// Some elements of a recognised term.
@@ -123,24 +123,18 @@ fn predict<'a, T: Scalar, F: Fma>(block: Block<'a, T>, affine: &'a Affine, out: 
     }
 }
 
-/// Adds the atoms of other groups that stand alone to the affine forms: two with the same places together.
+/// Adds the atoms of other groups that stand alone to the affine forms.
 #[inline(always)]
 fn gather<'a, T: Scalar, F: Fma>(block: Block<'a, T>, forms: &mut [LaneArray<T>]) {
     let n = block.n;
-    let affines = block.glm.affines.iter().enumerate();
-    let mut left: SmallVec<[(usize, &Atom); 8]> = affines
-        .flat_map(|(form, affine)| affine.scattered.alone.iter().map(move |atom| (form, atom)))
-        .collect();
-    // Forms come in order: that of the last is not before any other's.
-    while let Some((form, atom)) = left.pop() {
+    for Gathered { one, other } in &block.glm.gathered {
+        let (form, atom) = one;
         let (values, index) = (block.values(atom.read), block.index(atom));
-        let (before, rest) = forms.split_at_mut(form);
+        let (before, rest) = forms.split_at_mut(*form);
         let out = &mut rest[0][..n];
-        let same = |(f, a): &(usize, &Atom)| *f < form && a.group == atom.group;
-        match left.iter().position(same) {
-            Some(place) => {
-                let (other_form, other) = left.remove(place);
-                let outs = [&mut before[other_form][..n], out];
+        match other {
+            Some((other_form, other)) => {
+                let outs = [&mut before[*other_form][..n], out];
                 let from = [block.values(other.read), values];
                 loops::gather_two::<T, F>(outs, from, index, [other.factor, atom.factor]);
             }

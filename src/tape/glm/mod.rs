@@ -82,6 +82,32 @@ struct Affine {
     scattered: Atoms,
 }
 
+/// Atoms of other groups that stand alone, each with the place of its form in [`Glm::affines`]: one, or two of different forms that read the
+/// same places and are gathered together.
+#[derive(Clone, Copy, Debug)]
+struct Gathered {
+    one: (usize, Atom),
+    /// Of a form before that of the first.
+    other: Option<(usize, Atom)>,
+}
+
+impl Gathered {
+    /// All such atoms of some forms.
+    fn all(affines: &[Affine]) -> Vec<Gathered> {
+        let forms = affines.iter().enumerate();
+        let mut left: Vec<(usize, Atom)> = forms
+            .flat_map(|(form, affine)| affine.scattered.alone.iter().map(move |atom| (form, *atom)))
+            .collect();
+        let mut found = Vec::new();
+        while let Some(one) = left.pop() {
+            let pairs = |(form, atom): &(usize, Atom)| *form < one.0 && atom.group == one.1.group;
+            let other = left.iter().position(pairs).map(|place| left.remove(place));
+            found.push(Gathered { one, other });
+        }
+        found
+    }
+}
+
 /// An argument that is computed for each element: an affine form, plus products of two; they are places in [`Glm::affines`].
 #[derive(Clone, Debug)]
 struct Predictor {
@@ -123,6 +149,7 @@ pub(super) struct Glm {
     row: &'static Elementwise,
     args: SmallVec<[Arg; 4]>,
     affines: Vec<Affine>,
+    gathered: Vec<Gathered>,
     /// How often each element counts, where that is not once.
     weights: Option<Column>,
     groups: Vec<Group>,

@@ -3,6 +3,7 @@
 use super::Affine;
 use super::Arg;
 use super::Atom;
+use super::Gathered;
 use super::Glm;
 use super::Group;
 use super::Predictor;
@@ -84,6 +85,7 @@ pub(in crate::tape) fn recognise(
         row,
         args,
         chunks: layout::chunks(&groups, &affines, len),
+        gathered: Gathered::all(&affines),
         affines,
         weights,
         groups,

@@ -113,7 +113,7 @@ impl Glm {
         } = buffers;
         let affine = &self.affines[0];
         let (shared, each) = (steady.shared, steady.each());
-        // What atoms of the top level make of each coefficient; the last is the predictor without columns.
+        // What atoms of the top level make of each coefficient, and of the predictor without columns.
         let mut same: SmallVec<[T; MOST_COLUMNS]> =
             steady.added.iter().map(|added| T::of(*added)).collect();
         let mut base = T::of(affine.constant);
