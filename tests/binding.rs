@@ -444,6 +444,6 @@ fn numbers_that_need_no_conversion_are_not_copied() {
             panic!("`{name}` holds numbers");
         };
         let stored = numbers.shared().expect("doubles");
-        assert!(Arc::ptr_eq(stored, bound(i)), "`{name}` was copied");
+        assert!(stored.same(bound(i)), "`{name}` was copied");
     }
 }

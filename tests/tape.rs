@@ -1,6 +1,7 @@
 //! The tape against loops written by hand and against differences.
 
 use hvi::num::Dual;
+use hvi::num::Shared;
 use hvi::shape::PlateId;
 use hvi::tape::Builder;
 use hvi::tape::NodeId;
@@ -34,7 +35,7 @@ fn plates(groups: usize, rows: usize) -> Plates {
     }
 }
 
-fn column(n: usize) -> Arc<[f64]> {
+fn column(n: usize) -> Shared {
     (0..n)
         .map(|i| ((i * 37 % 101) as f64 / 50.0) - 1.0)
         .collect()

@@ -1,5 +1,6 @@
 //! The cells of a column, each kind in the narrowest form that holds it.
 
+use crate::num::Shared;
 use indexmap::IndexSet;
 use std::sync::Arc;
 
@@ -115,7 +116,7 @@ enum Stored {
     I8(Vec<i8>),
     I16(Vec<i16>),
     I32(Vec<i32>),
-    F64(Arc<[f64]>),
+    F64(Shared),
 }
 
 impl Numbers {
@@ -150,7 +151,7 @@ impl Numbers {
     }
 
     /// The numbers themselves, when they are stored at full width.
-    pub fn shared(&self) -> Option<&Arc<[f64]>> {
+    pub fn shared(&self) -> Option<&Shared> {
         match &self.0 {
             Stored::F64(values) => Some(values),
             Stored::I8(_) | Stored::I16(_) | Stored::I32(_) => None,
@@ -209,30 +210,9 @@ impl GrowingNumbers {
             GrowingNumbers::I8(values) => Stored::I8(fitted(values)),
             GrowingNumbers::I16(values) => Stored::I16(fitted(values)),
             GrowingNumbers::I32(values) => Stored::I32(fitted(values)),
-            GrowingNumbers::F64(values) => Stored::F64(shared(values)),
+            GrowingNumbers::F64(values) => Stored::F64(values.into()),
         })
     }
-}
-
-/// Numbers that are moved before the memory of those that have moved is given back.
-const MOVED_AT_ONCE: usize = 1 << 20;
-
-/// The numbers where they can be shared. They move from the last to the first and their old memory shrinks as they go, so that a long
-/// column never stands in memory twice.
-fn shared(mut values: Vec<f64>) -> Arc<[f64]> {
-    let n = values.len();
-    let back = |i: usize| {
-        if i.is_multiple_of(MOVED_AT_ONCE) {
-            values.truncate(n - i);
-            values.shrink_to_fit();
-        }
-        values[n - 1 - i]
-    };
-    let mut moved: Arc<[f64]> = (0..n).map(back).collect();
-    if let Some(moved) = Arc::get_mut(&mut moved) {
-        moved.reverse();
-    }
-    moved
 }
 
 fn fitted<T>(mut values: Vec<T>) -> Vec<T> {
@@ -354,14 +334,6 @@ mod tests {
             let bits = |v: f64| if v.is_nan() { 0 } else { v.to_bits() };
             assert!(numbers.iter().map(bits).eq(values.iter().map(|v| bits(*v))));
         }
-    }
-
-    #[test]
-    fn long_columns_keep_their_order_when_they_move() {
-        let n = 2 * MOVED_AT_ONCE + 3;
-        let values: Vec<f64> = (0..n).map(|i| i as f64 + 0.5).collect();
-        assert!(shared(values.clone()).iter().eq(&values));
-        assert!(shared(Vec::new()).is_empty());
     }
 
     #[test]

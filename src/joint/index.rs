@@ -1,6 +1,7 @@
 //! Indexing: `v[k]`, `m[i, :]`, `u[species]`.
 
 use super::lower::Lowering;
+use crate::num::Shared;
 use crate::shape::PlateId;
 use crate::tape::NodeId;
 use crate::tape::elementwise::ADD;
@@ -63,7 +64,7 @@ impl Lowering<'_> {
                 }
             }
             Slot::Element(of) => {
-                let numbers: Arc<[f64]> = if *of == plate {
+                let numbers: Shared = if *of == plate {
                     (1..=self.builder.len_of(plate)).map(|i| i as f64).collect()
                 } else {
                     let index = self.builder.above(plate, *of);

@@ -327,7 +327,7 @@ impl Lowering<'_> {
         let (column, bound) = (&self.typed.columns()[id.index()], self.model.column(id));
         let node = self
             .builder
-            .data(column.plate, bound.width, Arc::clone(&bound.values));
+            .data(column.plate, bound.width, bound.values.clone());
         self.columns.insert(id, node);
         node
     }

@@ -19,6 +19,7 @@ use crate::model::Frame;
 use crate::model::Labels;
 use crate::model::Model;
 use crate::model::streams;
+use crate::num::Shared;
 use crate::problem::Code;
 use crate::problem::Problem;
 use crate::problem::Problems;
@@ -241,7 +242,7 @@ impl Streamed {
         self.label(&mut model, &Labels::Numbers(self.frame.rows()));
         for (column, bound) in (self.frame.typed().columns().iter()).zip(&mut model.columns) {
             if self.frame.is_streamed(column.plate) {
-                bound.values = Arc::default();
+                bound.values = Shared::zeros(0);
             }
         }
         joint.model = Arc::new(model);

@@ -7,11 +7,11 @@ use super::labels::NOWHERE;
 use crate::data::Codes;
 use crate::data::Column;
 use crate::data::Numbers;
+use crate::num::Shared;
 use crate::problem::Code;
 use crate::problem::did_you_mean;
 use rayon::prelude::*;
 use std::borrow::Cow;
-use std::sync::Arc;
 
 /// Counts lie below this, 2^53: up to there every integer is an `f64` of its own.
 const COUNTABLE: f64 = 9_007_199_254_740_992.0;
@@ -44,13 +44,13 @@ pub(super) enum Cells<'a> {
 
 impl Cells<'_> {
     /// The numbers as they are stored, when all are accepted and stand for themselves.
-    pub(super) fn unchanged(&self) -> Option<Arc<[f64]>> {
+    pub(super) fn unchanged(&self) -> Option<Shared> {
         let Cells::Numbers(reading, values) = self else {
             return None;
         };
         let same = |value: &f64| reading.number(*value) == Ok(*value);
         let shared = values.shared()?;
-        shared.par_iter().all(same).then(|| Arc::clone(shared))
+        shared.par_iter().all(same).then(|| shared.clone())
     }
 
     /// The number of a row, or what is wrong with its cell.

@@ -12,6 +12,7 @@ use super::sources::Sources;
 use super::widths::Found;
 use super::widths::Sizes;
 use super::widths::find;
+use crate::num::Shared;
 use crate::problem::Code;
 use crate::problem::Problem;
 use crate::problem::Problems;
@@ -21,7 +22,6 @@ use crate::typed::ColumnId;
 use crate::typed::DataKind;
 use crate::typed::SizeSource;
 use crate::typed::Typed;
-use std::sync::Arc;
 
 /// The largest number of levels that an ordinal without a list may have.
 const LEVELS: usize = 1000;
@@ -288,7 +288,7 @@ impl Reader<'_> {
         &self,
         id: ColumnId,
         column: &Column,
-        values: Option<Arc<[f64]>>,
+        values: Option<Shared>,
         levels: &Levels,
         sizes: &mut Sizes,
         problems: &mut Problems,

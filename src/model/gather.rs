@@ -6,13 +6,13 @@ use super::labels::NOWHERE;
 use super::plates::Lies;
 use super::sources::TableId;
 use super::widths::Found;
+use crate::num::Shared;
 use crate::problem::Code;
 use crate::problem::Problem;
 use crate::problem::Problems;
 use crate::shape::PlateId;
 use crate::typed::Column;
 use rayon::prelude::*;
-use std::sync::Arc;
 
 /// Rows that one thread goes through at a time.
 const AT_ONCE: usize = 1 << 14;
@@ -25,7 +25,7 @@ impl Reader<'_> {
         found: &Found,
         reading: Reading,
         problems: &mut Problems,
-    ) -> Option<Arc<[f64]>> {
+    ) -> Option<Shared> {
         if let Some(values) = self.by_row(column, found, reading) {
             return Some(values);
         }
@@ -64,14 +64,14 @@ impl Reader<'_> {
 
     /// The values of a column that has one for each row of one table, shared with the table where they are the same; `None` when it is
     /// another column, or a cell is refused.
-    fn by_row(&self, column: &Column, found: &Found, reading: Reading) -> Option<Arc<[f64]>> {
+    fn by_row(&self, column: &Column, found: &Found, reading: Reading) -> Option<Shared> {
         let [table] = found.tables[..] else {
             return None;
         };
         let Some(Lies::Itself(rows)) = self.populated.at(table, column.plate) else {
             return None;
         };
-        let mut values: Option<Arc<[f64]>> = None;
+        let mut values: Option<Shared> = None;
         let width = found.names.len();
         for (k, source) in self
             .sources
@@ -83,9 +83,8 @@ impl Reader<'_> {
             if let (1, Some(shared)) = (width, cells.unchanged()) {
                 return Some(shared);
             }
-            let values =
-                values.get_or_insert_with(|| std::iter::repeat_n(0.0, rows * width).collect());
-            let part = &mut Arc::get_mut(values)?[k * rows..][..*rows];
+            let values = values.get_or_insert_with(|| Shared::zeros(rows * width));
+            let part = &mut values.get_mut()?[k * rows..][..*rows];
             let filled = part
                 .par_chunks_mut(AT_ONCE)
                 .enumerate()

@@ -17,6 +17,7 @@ mod sort;
 mod sources;
 mod widths;
 
+use crate::num::Shared;
 use crate::shape::Dim;
 use crate::shape::PlateId;
 use crate::shape::SizeId;
@@ -151,7 +152,7 @@ impl Labels {
 pub struct BoundColumn {
     /// Its values: component `k` (row-major in the event) of element `i` stands at `k * len + i`, `len` the number of its plate's elements.
     /// Categories and ordinals are coded from 1, key columns hold the element's number from 0.
-    pub values: Arc<[f64]>,
+    pub values: Shared,
     /// The number of components.
     pub width: usize,
     /// The labels of a category's or ordinal's levels, in the order of their codes.

@@ -49,7 +49,7 @@ impl Model {
         let mut tables: Vec<&mut [u32]> = (bound.above.values_mut()).map(Arc::make_mut).collect();
         let mut columns: Vec<&mut [f64]> = (self.typed.columns.iter().zip(&mut self.columns))
             .filter(|(column, _)| column.plate == plate)
-            .flat_map(|(_, bound)| Arc::make_mut(&mut bound.values).chunks_exact_mut(n))
+            .flat_map(|(_, bound)| bound.values.make_mut().chunks_exact_mut(n))
             .collect();
         arrange(&mut tables, &order);
         arrange(&mut columns, &order);

@@ -8,6 +8,7 @@ pub mod lane;
 mod quantile;
 pub mod real;
 pub mod rng;
+mod shared;
 pub mod simd;
 pub mod special;
 pub mod stable;
@@ -16,6 +17,7 @@ pub use dual::Dual;
 pub use lane::Lane;
 pub use quantile::quantile;
 pub use real::Real;
+pub use shared::Shared;
 
 #[cfg(test)]
 pub mod difference;

@@ -10,8 +10,8 @@ use super::elementwise::MUL;
 use super::elementwise::NEG;
 use super::elementwise::SUB;
 use super::event::EventOp;
+use crate::num::Shared;
 use crate::shape::PlateId;
-use std::sync::Arc;
 
 /// The most atoms of a form.
 const MOST_ATOMS: usize = 64;
@@ -19,7 +19,7 @@ const MOST_ATOMS: usize = 64;
 /// A column of data: as many numbers as its plate has elements, from `start` on.
 #[derive(Clone, Debug)]
 pub(super) struct Column {
-    pub values: Arc<[f64]>,
+    pub values: Shared,
     pub start: usize,
 }
 
@@ -247,7 +247,7 @@ impl Reader<'_> {
         let node = &self.nodes[id.index()];
         match &node.op {
             Op::Data(values) if node.plate == self.plate => Some(Column {
-                values: Arc::clone(values),
+                values: values.clone(),
                 start: k * self.len,
             }),
             Op::Lift(from, Some(index)) => {

@@ -99,8 +99,17 @@ pub(super) struct Gathered<T> {
     pub exports: Vec<T>,
     /// For a largest or smallest value: the element that it is of.
     pub chosen: Vec<u32>,
-    /// The adjoints of what it reads.
+    /// The adjoints of what it reads: zero until a chunk runs, and after they are taken.
     pub bars: Vec<T>,
+}
+
+/// Where the adjoints of what a block reads go.
+#[derive(Clone, Copy)]
+pub(super) struct Adjoints<'c, T> {
+    /// [`Gathered::bars`].
+    pub gathered: &'c [Cell<T>],
+    /// The gradient: for what the only chunk of a stage reads of its own elements.
+    pub gradient: &'c [Cell<T>],
 }
 
 /// A block to be run.
@@ -164,12 +173,13 @@ impl<'a, T: Scalar> Sweep<'a, T> {
                     ..
                 } => {
                     let w = self.lanes(w, before, 0, n);
-                    let u: Numbers<Lanes<'_, T>> = (u.iter())
-                        .map(|(arg, k)| self.lanes(arg, before, *k, n))
-                        .collect();
+                    let mut numbers = Numbers::new();
+                    for (arg, k) in u {
+                        numbers.push(self.lanes(arg, before, *k, n));
+                    }
                     let (out, squares) = out.split_at_mut(n);
                     self.triangle((*rows, u.len() + 1), triangle)
-                        .forward(w, &u, squares, out);
+                        .forward(w, &numbers, squares, out);
                 }
             }
         }
@@ -215,7 +225,7 @@ impl<'a, T: Scalar> Sweep<'a, T> {
     }
 
     /// Gathers the adjoints of what the block reads, after [`Sweep::forward`]; every term has the adjoint `seed`.
-    pub fn backward(&self, slots: &mut Slots<T>, gathered: &mut [T], seed: T) {
+    pub fn backward(&self, slots: &mut Slots<T>, to: Adjoints<'_, T>, seed: T) {
         let n = self.block.n;
         let Slots {
             values,
@@ -227,7 +237,6 @@ impl<'a, T: Scalar> Sweep<'a, T> {
         } = slots;
         let values = values.as_slice();
         let bars = Cell::from_mut(bars.as_mut_slice()).as_slice_of_cells();
-        let gathered = Cell::from_mut(gathered).as_slice_of_cells();
         for sum in &self.stage.sums {
             if let Some(home) = sum.bar {
                 for bar in self.at(bars, home) {
@@ -250,7 +259,7 @@ impl<'a, T: Scalar> Sweep<'a, T> {
                     if let Some(bar) = bar
                         && (*lent || from.filled || !self.is_in_place(from))
                     {
-                        self.unfetch(*source, &bars[self.stage.range(*bar, n)], gathered);
+                        self.unfetch(*source, &bars[self.stage.range(*bar, n)], to);
                     }
                 }
                 Instr::Map {
@@ -266,7 +275,7 @@ impl<'a, T: Scalar> Sweep<'a, T> {
                     let against = kernel.and_then(|kernel| kernel.against);
                     let seed = seed * T::of(*times);
                     for (k, arg) in args.iter().enumerate() {
-                        let goal = self.goal(arg, bars, gathered, 0, n);
+                        let goal = self.goal(arg, bars, to, 0, n);
                         if by == Some(k) || against == Some(k) {
                             let slopes = &values[self.stage.range(*slot, n)];
                             let seed = if by == Some(k) { seed } else { -seed };
@@ -300,7 +309,7 @@ impl<'a, T: Scalar> Sweep<'a, T> {
                         let inputs = self.inputs(args, values, k, range.len());
                         let mut goals = [Bar::None; MOST_ARGS];
                         for (goal, arg) in goals.iter_mut().zip(args) {
-                            *goal = self.goal(arg, bars, gathered, k, range.len());
+                            *goal = self.goal(arg, bars, to, k, range.len());
                         }
                         let count = args.len();
                         (T::kernel(op).adjoints)(
@@ -351,10 +360,12 @@ impl<'a, T: Scalar> Sweep<'a, T> {
                         OwnBar::Terms(times) => Seed::Same(seed * T::of(*times)),
                         OwnBar::Slot(slot) => Seed::Cells(&bars[self.stage.range(*slot, n)]),
                     };
-                    let goal = |arg, k| self.goal(arg, bars, gathered, k, n);
+                    let goal = |arg, k| self.goal(arg, bars, to, k, n);
                     let w_bar = goal(w, 0);
-                    let u_bars: Numbers<Bar<'_, T>> =
-                        u.iter().map(|(arg, k)| goal(arg, *k)).collect();
+                    let mut u_bars = Numbers::new();
+                    for (arg, k) in u {
+                        u_bars.push(goal(arg, *k));
+                    }
                     self.triangle((*rows, u.len() + 1), triangle).adjoints(
                         self.lanes(w, values, 0, n),
                         &values[self.stage.range(*slot, n)][n..],
@@ -432,7 +443,7 @@ impl<'a, T: Scalar> Sweep<'a, T> {
         &self,
         arg: &Arg,
         bars: &'c [Cell<T>],
-        gathered: &'c [Cell<T>],
+        to: Adjoints<'c, T>,
         k: usize,
         m: usize,
     ) -> Bar<'c, T> {
@@ -457,10 +468,10 @@ impl<'a, T: Scalar> Sweep<'a, T> {
         let (from, view) = (&self.stage.sources[source], self.chunk.bars[source]);
         let k = if from.width == 1 { 0 } else { k };
         match (&from.reach, self.place(from)) {
-            (Reach::Own, _) => Bar::Add(&gathered[view.at(k, self.block.first)..][..m]),
-            (Reach::Top, _) => Bar::Sum(&gathered[view.at(k, 0)]),
+            (Reach::Own, _) => Bar::Add(&self.own(source, k, to)[..m]),
+            (Reach::Top, _) => Bar::Sum(&to.gathered[view.at(k, 0)]),
             (Reach::Index { .. }, Some(place)) if !from.filled => {
-                Bar::Sum(&gathered[view.at(k, place)])
+                Bar::Sum(&to.gathered[view.at(k, place)])
             }
             (Reach::Index { .. }, _) => to_slot(home),
         }

@@ -11,6 +11,7 @@ use super::Tape;
 use super::elementwise::Elementwise;
 use super::event::EventOp;
 use super::rewrite::Draft;
+use crate::num::Shared;
 use crate::shape::PlateId;
 use crate::source::Span;
 use indexmap::IndexMap;
@@ -219,7 +220,7 @@ impl Builder {
     }
 
     /// A data column of a plate: component `k` of element `i` at `k * len + i`.
-    pub fn data(&mut self, plate: PlateId, width: usize, values: Arc<[f64]>) -> NodeId {
+    pub fn data(&mut self, plate: PlateId, width: usize, values: Shared) -> NodeId {
         assert_eq!(
             values.len(),
             width * self.len_of(plate),
@@ -348,9 +349,9 @@ impl Builder {
     }
 
     /// The values of a node that does not depend on inputs: component `k` of element `i` at `k * len + i`.
-    pub fn evaluate(&self, node: NodeId) -> Arc<[f64]> {
+    pub fn evaluate(&self, node: NodeId) -> Shared {
         match &self.nodes[node.index()].op {
-            Op::Data(values) | Op::Constant(values) => Arc::clone(values),
+            Op::Data(values) | Op::Constant(values) => values.clone(),
             Op::Input(_) | Op::Map(..) | Op::Event(..) | Op::Lift(..) | Op::Reduce(..) => {
                 assert!(
                     !self.nodes[node.index()].varies,
@@ -413,13 +414,13 @@ impl Builder {
     }
 
     /// The numbers of arguments that are constants, if all are and are to be folded.
-    fn all_constant(&self, args: &[NodeId]) -> Option<SmallVec<[Arc<[f64]>; 4]>> {
+    fn all_constant(&self, args: &[NodeId]) -> Option<SmallVec<[Shared; 4]>> {
         if !self.passes.has(Pass::Fold) {
             return None;
         }
         args.iter()
             .map(|arg| match &self.nodes[arg.index()].op {
-                Op::Constant(values) => Some(Arc::clone(values)),
+                Op::Constant(values) => Some(values.clone()),
                 Op::Input(_)
                 | Op::Data(_)
                 | Op::Map(..)

@@ -59,6 +59,9 @@ impl Stage {
             .map(|source| {
                 let (span, width) = match &source.reach {
                     _ if !source.varies => ((0, 0), 0),
+                    Reach::Own if elements.len() == self.len && source.in_gradient(1).is_some() => {
+                        ((0, 0), 0)
+                    }
                     Reach::Own => (own, source.width),
                     Reach::Top => ((0, 1), source.width),
                     Reach::Index { index, .. } => (span(&index[elements.clone()]), source.width),

@@ -7,6 +7,7 @@ use super::Node;
 use super::NodeId;
 use super::Op;
 use super::Tape;
+use crate::num::Shared;
 use crate::shape::PlateId;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -211,7 +212,7 @@ impl Divisible {
 }
 
 /// The values of a node that depends on data alone.
-fn whole(nodes: &[Node], lens: &[usize], node: NodeId) -> Arc<[f64]> {
+fn whole(nodes: &[Node], lens: &[usize], node: NodeId) -> Shared {
     let listing = Listing::needed(nodes, &[], &[node]);
     let tape = Tape::plan(listing, lens.to_vec(), 0, false);
     let mut workspace = tape.workspace::<f64>();
@@ -248,9 +249,9 @@ impl Taking<'_> {
         Node { op, ..node.clone() }
     }
 
-    fn column(&self, node: &Node, values: &Arc<[f64]>) -> Arc<[f64]> {
+    fn column(&self, node: &Node, values: &Shared) -> Shared {
         let Some(kept) = &self.kept[node.plate.index()] else {
-            return Arc::clone(values);
+            return values.clone();
         };
         let len = self.whole.lens[node.plate.index()];
         (0..node.width)

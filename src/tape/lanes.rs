@@ -212,6 +212,28 @@ pub(super) fn bring<T: Scalar>(from: &[T], to: &[Cell<T>], first: bool) {
     T::run(Bring { from, to, first });
 }
 
+struct Take<'a, T> {
+    from: &'a mut [T],
+    to: &'a mut [T],
+}
+
+impl<T: Real> Task for Take<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<F: Fma>(self) {
+        for (to, from) in self.to.iter_mut().zip(self.from) {
+            *to += *from;
+            *from = T::zero();
+        }
+    }
+}
+
+/// Adds lanes to others, and leaves zeros.
+pub(super) fn take<T: Scalar>(from: &mut [T], to: &mut [T]) {
+    T::run(Take { from, to });
+}
+
 struct BringTimes<'a, T> {
     from: &'a [T],
     times: T,

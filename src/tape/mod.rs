@@ -29,6 +29,7 @@ mod run;
 mod stage;
 
 use crate::num::Dual;
+use crate::num::Shared;
 use crate::shape::PlateId;
 use crate::source::Span;
 pub use blame::Blame;
@@ -70,9 +71,9 @@ pub enum Op {
     /// The unconstrained coordinates that start at this place of the parameter vector: coordinate `k` of element `i` at `offset + k * len + i`.
     Input(usize),
     /// The same numbers in every element of any plate.
-    Constant(Arc<[f64]>),
+    Constant(Shared),
     /// A data column: component `k` of element `i` at `k * len + i`.
-    Data(Arc<[f64]>),
+    Data(Shared),
     /// An elementwise operation.
     Map(&'static Elementwise, SmallVec<[NodeId; 4]>),
     /// An operation on whole events.

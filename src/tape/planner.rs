@@ -84,7 +84,7 @@ impl<'a> Planner<'a> {
                 len,
             },
             Op::Data(values) | Op::Constant(values) => From::Data {
-                values: Arc::clone(values),
+                values: values.clone(),
             },
             Op::Map(..) | Op::Event(..) | Op::Lift(..) | Op::Reduce(..) => From::Store {
                 store: self.kept[id.index()].expect("what another stage reads is kept"),

@@ -16,6 +16,7 @@ use super::event::EventOp;
 use super::glm;
 use super::glm::Glm;
 use super::planner::Planner;
+use crate::num::Shared;
 use crate::shape::PlateId;
 use smallvec::SmallVec;
 use std::ops::Range;
@@ -88,6 +89,16 @@ pub(super) struct Source {
     pub filled: bool,
 }
 
+impl Source {
+    /// Where in the gradient a stage of so many chunks writes the adjoints at once: an only chunk those of its own elements of an input.
+    pub fn in_gradient(&self, chunks: usize) -> Option<usize> {
+        match (&self.reach, &self.from) {
+            (Reach::Own, From::Input { offset, .. }) if chunks == 1 => Some(*offset),
+            (Reach::Own | Reach::Top | Reach::Index { .. }, _) => None,
+        }
+    }
+}
+
 /// Which elements are read.
 #[derive(Clone, Debug)]
 pub(super) enum Reach {
@@ -106,7 +117,7 @@ pub(super) enum Reach {
 #[derive(Clone, Debug)]
 pub(super) struct Chunk {
     pub elements: Range<usize>,
-    /// Where the adjoints of each source are gathered; empty for one that does not vary.
+    /// Where the adjoints of each source are gathered; empty for one that does not vary, or whose adjoints are written at once.
     pub bars: Vec<View>,
     /// Where what is exported is gathered.
     pub exports: Vec<View>,
@@ -153,7 +164,7 @@ pub(super) enum From {
     /// A store.
     Store { store: usize, len: usize },
     /// Data.
-    Data { values: Arc<[f64]> },
+    Data { values: Shared },
 }
 
 /// What runs in each block.
@@ -169,7 +180,7 @@ pub(super) enum Instr {
         lent: bool,
     },
     /// A constant in every element.
-    Fill { values: Arc<[f64]>, slot: Slot },
+    Fill { values: Shared, slot: Slot },
     /// An elementwise operation.
     Map {
         op: &'static Elementwise,
@@ -191,7 +202,7 @@ pub(super) enum Instr {
     /// [`EventOp::SquaredResiduals`], whose arguments are where they are for elementwise operations.
     Squares {
         /// T, of all elements of the plate.
-        triangle: Arc<[f64]>,
+        triangle: Shared,
         rows: usize,
         w: Arg,
         /// For each number of u the argument that it is of, and its place there.
@@ -235,7 +246,7 @@ pub(super) struct Arg {
 /// Where an argument's value is.
 #[derive(Clone, Debug)]
 pub(super) enum Operand {
-    Constant(Arc<[f64]>),
+    Constant(Shared),
     Slot(Slot),
     /// A source, where it is, or else in this slot.
     Source {

@@ -1,5 +1,6 @@
 //! What a block reads: from where it is, or filled in lane by lane; and how the adjoint comes back.
 
+use super::block::Adjoints;
 use super::block::Block;
 use super::block::Sweep;
 use super::elementwise::Lanes;
@@ -116,9 +117,10 @@ impl<'a, T: Scalar> Sweep<'a, T> {
     }
 
     /// The adjoint of [`Sweep::fetch`].
-    pub(super) fn unfetch(&self, source: usize, y_bar: &[Cell<T>], gathered: &[Cell<T>]) {
+    pub(super) fn unfetch(&self, source: usize, y_bar: &[Cell<T>], to: Adjoints<'_, T>) {
         let Block { first, n } = self.block;
         let view = self.chunk.bars[source];
+        let gathered = to.gathered;
         let add = |at: usize, value: T| gathered[at].set(gathered[at].get() + value);
         if let Some(mut runs) = self.runs(&self.stage.sources[source]) {
             for (place, _) in &mut runs {
@@ -129,8 +131,8 @@ impl<'a, T: Scalar> Sweep<'a, T> {
         for (k, lanes) in y_bar.chunks_exact(n).enumerate() {
             match &self.stage.sources[source].reach {
                 Reach::Own => {
-                    for (i, bar) in lanes.iter().enumerate() {
-                        add(view.at(k, first + i), bar.get());
+                    for (to, bar) in self.own(source, k, to).iter().zip(lanes) {
+                        to.set(to.get() + bar.get());
                     }
                 }
                 Reach::Top => add(view.at(k, 0), lanes::total_of_cells(lanes)),
@@ -140,6 +142,16 @@ impl<'a, T: Scalar> Sweep<'a, T> {
                     }
                 }
             }
+        }
+    }
+
+    /// Where the adjoints of component `k` of a source of the block's own elements go.
+    pub(super) fn own<'c>(&self, source: usize, k: usize, to: Adjoints<'c, T>) -> &'c [Cell<T>] {
+        let Block { first, n } = self.block;
+        let (from, view) = (&self.stage.sources[source], self.chunk.bars[source]);
+        match from.in_gradient(self.stage.chunks.len()) {
+            Some(offset) => &to.gradient[offset + k * from.len + first..][..n],
+            None => &to.gathered[view.at(k, first)..][..n],
         }
     }
 }

@@ -4,6 +4,7 @@
 //! bits do not depend on how many threads there are. At many vectors of parameters, each block runs at all of them before the next.
 
 use super::Reduce;
+use super::block::Adjoints;
 use super::block::Draw;
 use super::block::Gathered;
 use super::block::NO_ELEMENT;
@@ -15,6 +16,7 @@ use super::glm::Bars;
 use super::glm::Curvature;
 use super::glm::Given;
 use super::glm::Glm;
+use super::lanes;
 use super::program::Chunk;
 use super::program::From;
 use super::program::Program;
@@ -26,6 +28,7 @@ use rayon::iter::IndexedParallelIterator;
 use rayon::iter::ParallelIterator;
 use rayon::slice::ParallelSliceMut;
 use smallvec::SmallVec;
+use std::cell::Cell;
 use std::sync::Mutex;
 use std::sync::PoisonError;
 
@@ -256,7 +259,7 @@ impl<T: Scalar> Workspace<T> {
         let count = self.draws.len();
         let dim = zs.len() / count;
         let (draws, pool) = (&self.draws, &self.slots);
-        let run = |(chunk, gathered): (&Chunk, &mut [Gathered<T>])| {
+        let run = |chunk: &Chunk, gathered: &mut [Gathered<T>], gradients: &mut [T]| {
             let mut slots =
                 (pool.lock().unwrap_or_else(PoisonError::into_inner).pop()).unwrap_or_default();
             slots.fit(stage);
@@ -278,7 +281,12 @@ impl<T: Scalar> Workspace<T> {
                         sweep.export(&slots, gathered);
                     }
                     if what != What::Values {
-                        sweep.backward(&mut slots, &mut gathered.bars, seed);
+                        let gradient = gradients.get_mut(d * dim..(d + 1) * dim);
+                        let to = Adjoints {
+                            gathered: cells(&mut gathered.bars),
+                            gradient: cells(gradient.unwrap_or_default()),
+                        };
+                        sweep.backward(&mut slots, to, seed);
                     }
                 }
             }
@@ -288,15 +296,13 @@ impl<T: Scalar> Workspace<T> {
         let used = &mut self.gathered[..stage.chunks.len() * count];
         if stage.chunks.len() > 1 && rayon::current_num_threads() > 1 {
             (used.par_chunks_mut(count).enumerate())
-                .for_each(|(c, gathered)| run((&stage.chunks[c], gathered)));
+                .for_each(|(c, gathered)| run(&stage.chunks[c], gathered, &mut []));
         } else {
-            stage
-                .chunks
-                .iter()
-                .zip(used.chunks_mut(count))
-                .for_each(run);
+            for (chunk, gathered) in stage.chunks.iter().zip(used.chunks_mut(count)) {
+                run(chunk, gathered, gradients);
+            }
         }
-        for (chunk, gathered) in stage.chunks.iter().zip(self.gathered.chunks(count)) {
+        for (chunk, gathered) in stage.chunks.iter().zip(self.gathered.chunks_mut(count)) {
             for (d, (draw, gathered)) in self.draws.iter_mut().zip(gathered).enumerate() {
                 if what != What::Adjoints {
                     draw.take_values(stage, chunk, gathered);
@@ -308,6 +314,11 @@ impl<T: Scalar> Workspace<T> {
             }
         }
     }
+}
+
+/// Numbers that several write.
+fn cells<T>(numbers: &mut [T]) -> &[Cell<T>] {
+    Cell::from_mut(numbers).as_slice_of_cells()
 }
 
 impl<T: Scalar> Default for Slots<T> {
@@ -346,9 +357,6 @@ impl<T: Scalar> Slots<T> {
 
 impl<T: Scalar> Gathered<T> {
     fn start(&mut self, stage: &Stage, stores: &[Store], chunk: &Chunk, what: What) {
-        if what != What::Values {
-            self.bars[..chunk.gathered].fill(T::zero());
-        }
         if what == What::Adjoints {
             return;
         }
@@ -445,16 +453,19 @@ impl<T: Scalar> Draw<T> {
         }
     }
 
-    /// Adds a chunk's adjoints of what it reads.
+    /// Adds a chunk's adjoints of what it reads, and leaves zeros.
     fn take_adjoints(
         &mut self,
         stage: &Stage,
         chunk: &Chunk,
-        gathered: &Gathered<T>,
+        gathered: &mut Gathered<T>,
         gradient: &mut [T],
     ) {
         for (source, view) in stage.sources.iter().zip(&chunk.bars) {
             if !source.varies {
+                continue;
+            }
+            if source.in_gradient(stage.chunks.len()).is_some() {
                 continue;
             }
             let (bars, offset) = match &source.from {
@@ -464,10 +475,8 @@ impl<T: Scalar> Draw<T> {
             };
             for k in 0..source.width {
                 let to = &mut bars[offset + k * source.len + view.first..][..view.len];
-                let from = &gathered.bars[view.start + k * view.len..][..view.len];
-                for (to, from) in to.iter_mut().zip(from) {
-                    *to += *from;
-                }
+                let from = &mut gathered.bars[view.start + k * view.len..][..view.len];
+                lanes::take(from, to);
             }
         }
     }

@@ -437,7 +437,7 @@ impl Plan<'_, '_> {
         let node = self.planner.node(id);
         match &node.op {
             Op::Constant(values) => Instr::Fill {
-                values: Arc::clone(values),
+                values: values.clone(),
                 slot,
             },
             Op::Map(op, _) if self.works_out(id) => {
@@ -523,7 +523,7 @@ impl Plan<'_, '_> {
         let mut args = args.into_iter().flatten();
         let (w, _) = args.next().expect("squares have a weight");
         Instr::Squares {
-            triangle: Arc::clone(triangle),
+            triangle: triangle.clone(),
             rows,
             w,
             u: args.collect(),
@@ -538,7 +538,7 @@ impl Plan<'_, '_> {
     fn operand(&self, arg: NodeId, place: &[usize]) -> Operand {
         let slot = self.slots[arg.index()];
         match &self.planner.node(arg).op {
-            Op::Constant(values) => Operand::Constant(Arc::clone(values)),
+            Op::Constant(values) => Operand::Constant(values.clone()),
             Op::Input(_)
             | Op::Data(_)
             | Op::Map(..)

@@ -13,6 +13,7 @@ use super::sweep::Chunk;
 use super::sweep::Pool;
 use crate::dist::normal;
 use crate::joint::Joint;
+use crate::num::Shared;
 use crate::shape::PlateId;
 use crate::tape::Builder;
 use crate::tape::Index;
@@ -87,7 +88,7 @@ pub(super) struct Term {
 #[derive(Clone, Debug)]
 pub(super) enum Source {
     Same(f64),
-    Each(Arc<[f64]>),
+    Each(Shared),
     Output(usize),
 }
 
@@ -507,7 +508,7 @@ fn collapsed(whole: &Term, count: usize, one: impl Fn(&Source) -> bool) -> Optio
             None => Source::Same(0.0),
         }
     };
-    let numbers: Arc<[f64]> = (starts.windows(2))
+    let numbers: Shared = (starts.windows(2))
         .map(|pair| f64::from(pair[1] - pair[0]))
         .collect();
     let row = |i: usize| Term {
@@ -518,7 +519,7 @@ fn collapsed(whole: &Term, count: usize, one: impl Fn(&Source) -> bool) -> Optio
             None,
             Some(sd.clone()),
             Some(match i {
-                0 => Source::Each(Arc::clone(&numbers)),
+                0 => Source::Each(numbers.clone()),
                 _ => Source::Same(0.0),
             }),
         ],

@@ -11,6 +11,11 @@ use crate::tape::elementwise::Seed;
 use smallvec::SmallVec;
 use std::cell::Cell;
 
+/// Lanes that are worked out together.
+const PART: usize = 32;
+/// Columns that are summed up together.
+const AT_ONCE: usize = 4;
+
 /// The numbers of the first `rows` rows of an upper triangle of `size` columns.
 pub(in crate::tape) fn entries(rows: usize, size: usize) -> usize {
     rows * size - rows * rows.saturating_sub(1) / 2
@@ -95,31 +100,14 @@ impl<T: Real> Task for Forward<'_, T> {
             out,
         } = self;
         let n = out.len();
-        let (squares, residuals) = squares.split_at_mut(n);
-        squares.fill(T::zero());
-        for (i, row) in residuals.chunks_exact_mut(n).enumerate() {
-            for (row, t) in row.iter_mut().zip(triangle.entry(i, u.len(), n)) {
-                *row = T::of(-*t);
-            }
-            for (k, u) in u.iter().enumerate().skip(i) {
-                let t = triangle.entry(i, k, n);
-                match u {
-                    Lanes::Each(u) => {
-                        for ((row, t), u) in row.iter_mut().zip(t).zip(*u) {
-                            *row = u.times_plus::<F>(*t, *row);
-                        }
-                    }
-                    Lanes::Same(u) => {
-                        for (row, t) in row.iter_mut().zip(t) {
-                            *row = u.times_plus::<F>(*t, *row);
-                        }
-                    }
-                }
-            }
-            for (square, row) in squares.iter_mut().zip(&*row) {
-                *square += *row * *row;
-            }
+        let whole = n - n % PART;
+        for first in (0..whole).step_by(PART) {
+            part::<T, F, PART>(triangle, u, first, n, squares);
         }
+        for lane in whole..n {
+            part::<T, F, 1>(triangle, u, lane, n, squares);
+        }
+        let squares = &squares[..n];
         match w {
             Lanes::Each(w) => {
                 for ((out, square), w) in out.iter_mut().zip(squares).zip(w) {
@@ -133,6 +121,50 @@ impl<T: Real> Task for Forward<'_, T> {
             }
         }
     }
+}
+
+/// Writes the squares and the rows of some lanes, of `n`.
+#[inline(always)]
+fn part<T: Real, F: Fma, const P: usize>(
+    triangle: Triangle<'_>,
+    u: &[Lanes<'_, T>],
+    first: usize,
+    n: usize,
+    squares: &mut [T],
+) {
+    let entry = |i, k| chunk::<f64, P>(triangle.entry(i, k, n), first);
+    let mut sums = [T::zero(); P];
+    for i in 0..triangle.rows {
+        let mut row = entry(i, u.len()).map(|t| T::of(-t));
+        for (k, u) in u.iter().enumerate().skip(i) {
+            let t = entry(i, k);
+            match u {
+                Lanes::Each(u) => {
+                    let u = chunk::<T, P>(u, first);
+                    for l in 0..P {
+                        row[l] = u[l].times_plus::<F>(t[l], row[l]);
+                    }
+                }
+                Lanes::Same(u) => {
+                    for l in 0..P {
+                        row[l] = u.times_plus::<F>(t[l], row[l]);
+                    }
+                }
+            }
+        }
+        for l in 0..P {
+            sums[l] += row[l] * row[l];
+        }
+        squares[(1 + i) * n + first..][..P].copy_from_slice(&row);
+    }
+    squares[first..][..P].copy_from_slice(&sums);
+}
+
+/// Some lanes.
+#[inline(always)]
+fn chunk<T, const P: usize>(lanes: &[T], first: usize) -> &[T; P] {
+    let chunk = lanes[first..].first_chunk();
+    chunk.expect("there are as many lanes behind the first")
 }
 
 struct Backward<'a, T> {
@@ -202,6 +234,7 @@ impl<T: Real> Task for Backward<'_, T> {
                 to.set(to.get() + sum_of(totals));
             }
         }
+        let mut summed: SmallVec<[(usize, &Cell<T>); 8]> = SmallVec::new();
         for (k, bar) in bars.iter().enumerate() {
             let rows = row_bars.chunks_exact(n).take(k + 1);
             let rows = (rows.enumerate()).map(|(i, row_bar)| (row_bar, triangle.entry(i, k, n)));
@@ -209,15 +242,47 @@ impl<T: Real> Task for Backward<'_, T> {
                 Bar::None => {}
                 Bar::Set(to) => add::<T, F>(to, true, rows),
                 Bar::Add(to) => add::<T, F>(to, false, rows),
-                Bar::Sum(to) => {
-                    let mut totals = [T::zero(); 8];
-                    for (row_bar, t) in rows {
-                        T::dots::<F, 1>([&mut totals], row_bar, [t]);
-                    }
-                    to.set(to.get() + sum_of(totals));
+                Bar::Sum(to) => summed.push((k, *to)),
+            }
+        }
+        // Several at a time: the sums of one wait for one another.
+        for some in summed.chunks(AT_ONCE) {
+            match some {
+                [] => {}
+                [a] => add_sums::<T, F, 1>(triangle, row_bars, n, [*a]),
+                [a, b] => add_sums::<T, F, 2>(triangle, row_bars, n, [*a, *b]),
+                [a, b, c] => add_sums::<T, F, 3>(triangle, row_bars, n, [*a, *b, *c]),
+                [a, b, c, d, ..] => {
+                    add_sums::<T, F, 4>(triangle, row_bars, n, [*a, *b, *c, *d]);
                 }
             }
         }
+    }
+}
+
+/// Adds the products of the adjoints of rows with columns, summed up over the lanes.
+#[inline(always)]
+fn add_sums<T: Real, F: Fma, const K: usize>(
+    triangle: Triangle<'_>,
+    row_bars: &[T],
+    n: usize,
+    columns: [(usize, &Cell<T>); K],
+) {
+    let mut totals = [[T::zero(); 8]; K];
+    for (i, row_bar) in row_bars.chunks_exact(n).enumerate() {
+        if columns.iter().all(|(k, _)| *k >= i) {
+            let entries = columns.map(|(k, _)| triangle.entry(i, k, n));
+            T::dots::<F, K>(totals.each_mut(), row_bar, entries);
+        } else {
+            for ((k, _), totals) in columns.iter().zip(&mut totals) {
+                if *k >= i {
+                    T::dots::<F, 1>([totals], row_bar, [triangle.entry(i, *k, n)]);
+                }
+            }
+        }
+    }
+    for ((_, to), totals) in columns.into_iter().zip(totals) {
+        to.set(to.get() + sum_of(totals));
     }
 }
 
@@ -225,19 +290,32 @@ impl<T: Real> Task for Backward<'_, T> {
 #[inline(always)]
 fn add<'a, T: Real, F: Fma>(
     to: &[Cell<T>],
-    first: bool,
-    rows: impl Iterator<Item = (&'a [T], &'a [f64])>,
+    mut first: bool,
+    mut rows: impl Iterator<Item = (&'a [T], &'a [f64])>,
 ) {
-    for (i, (row_bar, t)) in rows.enumerate() {
-        if first && i == 0 {
-            for ((to, row_bar), t) in to.iter().zip(row_bar).zip(t) {
-                to.set(row_bar.times_plus::<F>(*t, T::zero()));
-            }
-        } else {
-            for ((to, row_bar), t) in to.iter().zip(row_bar).zip(t) {
-                to.set(row_bar.times_plus::<F>(*t, to.get()));
-            }
+    while let Some(one) = rows.next() {
+        match (rows.next(), first) {
+            (Some(two), true) => add_some::<T, F, 2, true>(to, [one, two]),
+            (Some(two), false) => add_some::<T, F, 2, false>(to, [one, two]),
+            (None, true) => add_some::<T, F, 1, true>(to, [one]),
+            (None, false) => add_some::<T, F, 1, false>(to, [one]),
         }
+        first = false;
+    }
+}
+
+#[inline(always)]
+fn add_some<T: Real, F: Fma, const K: usize, const SET: bool>(
+    to: &[Cell<T>],
+    rows: [(&[T], &[f64]); K],
+) {
+    let rows = rows.map(|(row_bar, t)| (&row_bar[..to.len()], &t[..to.len()]));
+    for (i, to) in to.iter().enumerate() {
+        let mut sum = if SET { T::zero() } else { to.get() };
+        for (row_bar, t) in rows {
+            sum = row_bar[i].times_plus::<F>(t[i], sum);
+        }
+        to.set(sum);
     }
 }
 

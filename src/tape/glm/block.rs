@@ -4,13 +4,12 @@ use super::Affine;
 use super::Arg;
 use super::Atom;
 use super::Atoms;
-use super::Gathered;
 use super::Glm;
 use super::Predictor;
 use super::loops;
 use super::run::Buffers;
 use super::run::Chunk;
-use super::run::Given;
+use super::run::Point;
 use crate::num::elementary::Fma;
 use crate::num::simd::Task;
 use crate::num::sums::sum;
@@ -23,7 +22,7 @@ use std::ops::Range;
 #[derive(Clone, Copy)]
 pub(super) struct Block<'a, T> {
     pub glm: &'a Glm,
-    pub given: Given<'a, T>,
+    pub point: Point<'a, T>,
     pub first: usize,
     pub n: usize,
     /// The run of the first element.
@@ -39,7 +38,7 @@ pub(super) struct Piece {
 impl<'a, T: Scalar> Block<'a, T> {
     #[inline(always)]
     pub fn values(self, read: usize) -> &'a [T] {
-        self.glm.values(self.given, read)
+        self.glm.values(self.point.given, read)
     }
 
     /// Some lanes of a column.
@@ -85,16 +84,19 @@ impl<T: Scalar> Task for Predict<'_, T> {
         for (affine, out) in glm.affines.iter().zip(&mut *forms) {
             predict::<T, F>(block, affine, &mut out[..n]);
         }
-        gather::<T, F>(block, forms);
+        gather(block, forms);
         for (arg, out) in glm.args.iter().zip(args) {
             if let Arg::Predictor(Predictor { sum, products }) = arg
                 && !products.is_empty()
             {
                 let out = &mut out[..n];
-                out.copy_from_slice(&forms[*sum][..n]);
-                for [a, b] in products {
+                for (k, [a, b]) in products.iter().enumerate() {
                     let [a, b] = [a, b].map(|form| &forms[*form][..n]);
-                    loops::add_product(out, a, b);
+                    if k == 0 {
+                        loops::sum_with_product(out, &forms[*sum], a, b);
+                    } else {
+                        loops::add_product(out, a, b);
+                    }
                 }
             }
         }
@@ -105,40 +107,47 @@ impl<T: Scalar> Task for Predict<'_, T> {
 fn predict<'a, T: Scalar, F: Fma>(block: Block<'a, T>, affine: &'a Affine, out: &mut [T]) {
     let all = 0..block.n;
     let constant = T::of(affine.constant);
-    add_atoms::<T, F, true>(block, &affine.tops, constant, 0, &all, out);
-    for column in &affine.offsets {
-        let term = (T::one(), block.column(column, &all));
-        loops::add_columns::<T, F, false>(out, T::zero(), &[term]);
-    }
-    if affine.runs.len() > 0 {
+    let no_columns = affine.tops.times.is_empty() && affine.offsets.is_empty();
+    if no_columns && affine.runs.len() > 0 {
+        let tops = affine.tops.alone.iter();
+        let base = tops.fold(constant, |sum, atom| sum + value(block, atom, 0));
         for Piece { run, lanes } in block.pieces() {
             let out = &mut out[lanes.clone()];
-            add_atoms::<T, F, false>(block, &affine.runs, T::zero(), run, &lanes, out);
+            add_atoms::<T, F, true>(block, &affine.runs, base, run, &lanes, out);
+        }
+    } else {
+        add_atoms::<T, F, true>(block, &affine.tops, constant, 0, &all, out);
+        for column in &affine.offsets {
+            let term = (T::one(), block.column(column, &all));
+            loops::add_columns::<T, F, false>(out, T::zero(), &[term]);
+        }
+        if affine.runs.len() > 0 {
+            for Piece { run, lanes } in block.pieces() {
+                let out = &mut out[lanes.clone()];
+                add_atoms::<T, F, false>(block, &affine.runs, T::zero(), run, &lanes, out);
+            }
         }
     }
     for (atom, column) in &affine.scattered.times {
         let (values, index) = (block.values(atom.read), block.index(atom));
-        let column = Some(block.column(column, &all));
-        loops::gather::<T, F>(out, values, index, atom.factor, column);
+        let column = block.column(column, &all);
+        loops::gather_times::<T, F>(out, values, index, atom.factor, column);
     }
 }
 
 /// Adds the atoms of other groups that stand alone to the affine forms.
 #[inline(always)]
-fn gather<'a, T: Scalar, F: Fma>(block: Block<'a, T>, forms: &mut [LaneArray<T>]) {
-    let n = block.n;
-    for Gathered { one, other } in &block.glm.gathered {
-        let (form, atom) = one;
-        let (values, index) = (block.values(atom.read), block.index(atom));
-        let (before, rest) = forms.split_at_mut(*form);
-        let out = &mut rest[0][..n];
-        match other {
-            Some((other_form, other)) => {
-                let outs = [&mut before[*other_form][..n], out];
-                let from = [block.values(other.read), values];
-                loops::gather_two::<T, F>(outs, from, index, [other.factor, atom.factor]);
+fn gather<T: Scalar>(block: Block<'_, T>, forms: &mut [LaneArray<T>]) {
+    for (gathered, table) in block.glm.gathered.iter().zip(block.point.tables) {
+        let index = block.index(gathered.first());
+        match *gathered.atoms {
+            [(a, _)] => loops::gather(&mut forms[a], table, index),
+            [(a, _), (b, _)] => {
+                let (before, rest) = forms.split_at_mut(b);
+                let outs = [&mut before[a][..], &mut rest[0][..]];
+                loops::gather_two(outs, table.as_chunks().0, index);
             }
-            None => loops::gather::<T, F>(out, values, index, atom.factor, None),
+            _ => unreachable!("one atom is gathered, or two"),
         }
     }
 }
@@ -208,19 +217,32 @@ impl<T: Scalar> Task for Collect<'_, T> {
             buffers,
         } = self;
         let (glm, n) = (block.glm, block.n);
-        let (own, slopes) = (buffers.slopes).split_at_mut(glm.affines.len());
-        let mut place = Place::default();
-        for (arg, slope) in glm.args.iter().zip(slopes) {
-            let (Arg::Predictor(Predictor { sum, products }), slope) = (arg, &slope[..n]) else {
+        let slopes = &mut buffers.slopes;
+        for arg in &glm.args {
+            let Arg::Predictor(Predictor { sum, products }) = arg else {
                 continue;
             };
-            collect::<T, F>(block, &glm.affines[*sum], slope, chunk, &mut place);
             for [a, b] in products {
                 for (form, other) in [(*a, *b), (*b, *a)] {
-                    let out = &mut own[form][..n];
-                    loops::product(out, slope, &buffers.values[other][..n]);
-                    collect::<T, F>(block, &glm.affines[form], out, chunk, &mut place);
+                    let [slope, out] = (slopes.get_disjoint_mut([*sum, form]))
+                        .expect("each form stands in one place of one predictor");
+                    loops::product(&mut out[..n], slope, &buffers.values[other]);
                 }
+            }
+        }
+        let mut place = Place::default();
+        for (affine, slope) in glm.affines.iter().zip(&*slopes) {
+            collect::<T, F>(block, affine, &slope[..n], chunk, &mut place);
+        }
+        for (gathered, sums) in glm.gathered.iter().zip(&mut chunk.gathered) {
+            let index = block.index(gathered.first());
+            match *gathered.atoms {
+                [(a, _)] => loops::scatter(&slopes[a], sums, index),
+                [(a, _), (b, _)] => {
+                    loops::side_by_side(&mut buffers.pairs[..n], [&slopes[a], &slopes[b]]);
+                    loops::scatter_two(&buffers.pairs, sums.as_chunks_mut().0, index);
+                }
+                _ => unreachable!("one atom is gathered, or two"),
             }
         }
     }
@@ -256,15 +278,12 @@ fn collect<'a, T: Scalar, F: Fma>(
         }
         place.runs += affine.runs.len();
     }
-    let mut scattered = chunk.scattered[place.scattered..].iter_mut();
-    for (atom, sums) in affine.scattered.alone.iter().zip(&mut scattered) {
-        loops::scatter::<T, F>(slope, sums, block.index(atom), atom.factor, None);
+    let scattered = &mut chunk.scattered[place.scattered..];
+    for ((atom, column), sums) in affine.scattered.times.iter().zip(scattered) {
+        let column = block.column(column, &all);
+        loops::scatter_times::<T, F>(slope, sums, block.index(atom), atom.factor, column);
     }
-    for ((atom, column), sums) in affine.scattered.times.iter().zip(&mut scattered) {
-        let column = Some(block.column(column, &all));
-        loops::scatter::<T, F>(slope, sums, block.index(atom), atom.factor, column);
-    }
-    place.scattered += affine.scattered.len();
+    place.scattered += affine.scattered.times.len();
 }
 
 /// Adds the sums of atoms whose values are the same in all lanes.

@@ -15,6 +15,7 @@ use super::run::Bars;
 use super::run::Buffers;
 use super::run::Chunk;
 use super::run::Given;
+use super::run::Point;
 use super::run::Scratch;
 use crate::num::Dual;
 use crate::num::elementary::Fma;
@@ -68,6 +69,7 @@ impl Glm {
     pub(in crate::tape) fn curvature(&self, given: Given<'_, f64>) -> Option<Curvature> {
         let (affine, kernel) = self.summable()?;
         let mut sums = Scratch::new(self, 1);
+        let point = Point { given, tables: &[] };
         let (tops, runs) = (self.tops().count(), affine.runs.len());
         let own: Vec<usize> = (kernel.wanted().enumerate())
             .filter(|(_, k)| self.top_args().any(|top| top == *k))
@@ -81,7 +83,7 @@ impl Glm {
             let mut pairs = vec![[0.0; MOST_LANES]; kernel.pairs() + 2];
             let first_run = chunk.runs.start;
             let (chunk, memory) = (std::slice::from_mut(chunk), &mut Buffers::new(self));
-            self.chunk(&[given], true, chunk, memory, |block, buffers| {
+            self.chunk(&[point], true, chunk, memory, |block, buffers| {
                 let args = self.lanes(block, buffers);
                 let (memory, pairs) = pairs.split_at_mut(2);
                 let n = block.n;

@@ -68,74 +68,90 @@ fn add_some_dots<T: Real, F: Fma, const K: usize>(
     }
 }
 
-/// Adds the value at each lane's place, times a number and a column.
+/// Adds the value at each lane's place.
 #[inline(always)]
-pub(super) fn gather<T: Real, F: Fma>(
-    out: &mut [T],
-    values: &[T],
-    index: &[u32],
-    factor: f64,
-    column: Option<&[f64]>,
-) {
-    match column {
-        None => {
-            for (lane, place) in out.iter_mut().zip(index) {
-                // Every place is there; a test without a way out of the loop can be made of vectors.
-                if let Some(value) = values.get(*place as usize) {
-                    *lane = value.times_plus::<F>(factor, *lane);
-                }
-            }
-        }
-        Some(column) => {
-            for ((lane, place), x) in out.iter_mut().zip(index).zip(column) {
-                *lane = values[*place as usize].times_plus::<F>(factor * *x, *lane);
-            }
+pub(super) fn gather<T: Real>(out: &mut [T], values: &[T], index: &[u32]) {
+    for (lane, place) in out.iter_mut().zip(index) {
+        // Every place is there; a test without a way out of the loop costs less.
+        if let Some(value) = values.get(*place as usize) {
+            *lane += *value;
         }
     }
 }
 
-/// [`gather`] to two at the same places.
+/// Adds the two numbers at each lane's place to two.
 #[inline(always)]
-pub(super) fn gather_two<T: Real, F: Fma>(
-    [a, b]: [&mut [T]; 2],
-    [from_a, from_b]: [&[T]; 2],
-    index: &[u32],
-    factors: [f64; 2],
-) {
-    let (n, places) = (index.len(), from_a.len().min(from_b.len()));
-    let (a, b) = (&mut a[..n], &mut b[..n]);
-    let (from_a, from_b) = (&from_a[..places], &from_b[..places]);
-    for i in 0..n {
-        let place = index[i] as usize;
-        if place < places {
-            a[i] = from_a[place].times_plus::<F>(factors[0], a[i]);
-            b[i] = from_b[place].times_plus::<F>(factors[1], b[i]);
+pub(super) fn gather_two<T: Real>([a, b]: [&mut [T]; 2], pairs: &[[T; 2]], index: &[u32]) {
+    for ((a, b), place) in a.iter_mut().zip(b).zip(index) {
+        if let Some([to_a, to_b]) = pairs.get(*place as usize) {
+            *a += *to_a;
+            *b += *to_b;
         }
     }
 }
 
 /// The adjoint of [`gather`].
 #[inline(always)]
-pub(super) fn scatter<T: Real, F: Fma>(
+pub(super) fn scatter<T: Real>(lanes: &[T], sums: &mut [T], index: &[u32]) {
+    for (lane, place) in lanes.iter().zip(index) {
+        if let Some(sum) = sums.get_mut(*place as usize) {
+            *sum += *lane;
+        }
+    }
+}
+
+/// The adjoint of [`gather_two`].
+#[inline(always)]
+pub(super) fn scatter_two<T: Real>(lanes: &[[T; 2]], sums: &mut [[T; 2]], index: &[u32]) {
+    for ([a, b], place) in lanes.iter().zip(index) {
+        if let Some(sums) = sums.get_mut(*place as usize) {
+            *sums = [sums[0] + *a, sums[1] + *b];
+        }
+    }
+}
+
+/// Writes two side by side, lane by lane.
+#[inline(always)]
+pub(super) fn side_by_side<T: Real>(out: &mut [[T; 2]], [a, b]: [&[T]; 2]) {
+    for ((out, a), b) in out.iter_mut().zip(a).zip(b) {
+        *out = [*a, *b];
+    }
+}
+
+/// Adds the value at each lane's place, times a number and a column.
+#[inline(always)]
+pub(super) fn gather_times<T: Real, F: Fma>(
+    out: &mut [T],
+    values: &[T],
+    index: &[u32],
+    factor: f64,
+    column: &[f64],
+) {
+    for ((lane, place), x) in out.iter_mut().zip(index).zip(column) {
+        *lane = values[*place as usize].times_plus::<F>(factor * *x, *lane);
+    }
+}
+
+/// The adjoint of [`gather_times`].
+#[inline(always)]
+pub(super) fn scatter_times<T: Real, F: Fma>(
     lanes: &[T],
     sums: &mut [T],
     index: &[u32],
     factor: f64,
-    column: Option<&[f64]>,
+    column: &[f64],
 ) {
-    match column {
-        None => {
-            for (lane, place) in lanes.iter().zip(index) {
-                let sum = &mut sums[*place as usize];
-                *sum = lane.times_plus::<F>(factor, *sum);
-            }
-        }
-        Some(column) => {
-            for ((lane, place), x) in lanes.iter().zip(index).zip(column) {
-                let sum = &mut sums[*place as usize];
-                *sum = lane.times_plus::<F>(factor * *x, *sum);
-            }
-        }
+    for ((lane, place), x) in lanes.iter().zip(index).zip(column) {
+        let sum = &mut sums[*place as usize];
+        *sum = lane.times_plus::<F>(factor * *x, *sum);
+    }
+}
+
+/// Writes one and the product of two others, lane by lane.
+#[inline(always)]
+pub(super) fn sum_with_product<T: Real>(out: &mut [T], sum: &[T], a: &[T], b: &[T]) {
+    for (((lane, sum), a), b) in out.iter_mut().zip(sum).zip(a).zip(b) {
+        *lane = *sum + *a * *b;
     }
 }
 

@@ -83,12 +83,10 @@ struct Affine {
 }
 
 /// Atoms of other groups that stand alone, each with the place of its form in [`Glm::affines`]: one, or two of different forms that read the
-/// same places and are gathered together.
-#[derive(Clone, Copy, Debug)]
+/// same places, whose values and sums then lie side by side.
+#[derive(Clone, Debug)]
 struct Gathered {
-    one: (usize, Atom),
-    /// Of a form before that of the first.
-    other: Option<(usize, Atom)>,
+    atoms: SmallVec<[(usize, Atom); 2]>,
 }
 
 impl Gathered {
@@ -102,9 +100,20 @@ impl Gathered {
         while let Some(one) = left.pop() {
             let pairs = |(form, atom): &(usize, Atom)| *form < one.0 && atom.group == one.1.group;
             let other = left.iter().position(pairs).map(|place| left.remove(place));
-            found.push(Gathered { one, other });
+            let atoms = other.into_iter().chain([one]).collect();
+            found.push(Gathered { atoms });
         }
         found
+    }
+
+    /// How many numbers lie side by side.
+    fn width(&self) -> usize {
+        self.atoms.len()
+    }
+
+    /// The group that they are of, by one of its atoms.
+    fn first(&self) -> &Atom {
+        &self.atoms[0].1
     }
 }
 

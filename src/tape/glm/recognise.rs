@@ -104,7 +104,7 @@ fn weighted(reader: &Reader<'_>, id: NodeId) -> (NodeId, Option<Column>) {
     {
         for (density, weights) in [(args[0], args[1]), (args[1], args[0])] {
             if let Op::Data(values) = &reader.nodes[weights.index()].op {
-                let values = Arc::clone(values);
+                let values = values.clone();
                 return (density, Some(Column { values, start: 0 }));
             }
         }
@@ -133,7 +133,7 @@ impl Parts {
             && node.width == 1
             && node.plate == reader.plate
         {
-            let values = Arc::clone(values);
+            let values = values.clone();
             return Some(Arg::Data(Column { values, start: 0 }));
         }
         if let Op::Lift(from, None) = &node.op

@@ -2,6 +2,7 @@
 
 use super::Arg;
 use super::Atom;
+use super::Gathered;
 use super::Glm;
 use super::Group;
 use super::block::Block;
@@ -10,6 +11,7 @@ use super::block::Predict;
 use super::loops;
 use crate::tape::elementwise::LaneArray;
 use crate::tape::elementwise::Lanes;
+use crate::tape::elementwise::MOST_ARGS;
 use crate::tape::elementwise::MOST_LANES;
 use crate::tape::elementwise::OnePassKernel;
 use crate::tape::elementwise::Running;
@@ -39,6 +41,14 @@ impl<'a, T> Given<'a, T> {
     }
 }
 
+/// A vector of parameters, as the rows of a term see it.
+#[derive(Clone, Copy)]
+pub(super) struct Point<'a, T> {
+    pub given: Given<'a, T>,
+    /// For each of [`Glm::gathered`] its values, those of one place side by side.
+    pub tables: &'a [Vec<T>],
+}
+
 /// Where the adjoints of what it reads go.
 pub(in crate::tape) struct Bars<'a, T> {
     pub gradient: &'a mut [T],
@@ -59,6 +69,8 @@ impl<T> Bars<'_, T> {
 #[derive(Clone, Debug)]
 pub(in crate::tape) struct Scratch<T> {
     block: Buffers<T>,
+    /// For each vector of parameters the values of [`Glm::gathered`].
+    tables: Vec<Vec<Vec<T>>>,
     /// For each chunk of rows its sums at each vector of parameters.
     pub(super) chunks: Vec<Chunk<T>>,
     draws: usize,
@@ -69,8 +81,10 @@ pub(in crate::tape) struct Scratch<T> {
 pub(super) struct Buffers<T> {
     /// The affine forms, then the arguments of the density.
     pub values: Vec<LaneArray<T>>,
-    /// Their adjoints.
+    /// The adjoints of the affine forms.
     pub slopes: Vec<LaneArray<T>>,
+    /// Adjoints of two forms side by side.
+    pub pairs: [[T; 2]; MOST_LANES],
     work: Vec<LaneArray<T>>,
     /// The partial derivatives by each argument, one after the other.
     partials: Vec<T>,
@@ -91,7 +105,9 @@ pub(super) struct Chunk<T> {
     pub tops: Vec<T>,
     /// For each run the sums of the atoms of sorted groups, in the order of [`Glm::of_runs`].
     pub by_run: Vec<T>,
-    /// For each atom of another group a sum for each place.
+    /// For each of [`Glm::gathered`] the sums of its places, those of one place side by side.
+    pub gathered: Vec<Vec<T>>,
+    /// For each atom of another group that is times a column the sums of its places.
     pub scattered: Vec<Vec<T>>,
 }
 
@@ -100,7 +116,7 @@ impl<T: Scalar> Chunk<T> {
         self.value = T::zero();
         self.tops.fill(T::zero());
         self.by_run.fill(T::zero());
-        for sums in &mut self.scattered {
+        for sums in self.gathered.iter_mut().chain(&mut self.scattered) {
             sums.fill(T::zero());
         }
     }
@@ -109,10 +125,10 @@ impl<T: Scalar> Chunk<T> {
 impl<T: Scalar> Buffers<T> {
     pub fn new(glm: &Glm) -> Buffers<T> {
         let lanes = |of: usize| vec![[T::zero(); MOST_LANES]; of];
-        let forms = glm.affines.len() + glm.args.len();
         Buffers {
-            values: lanes(forms),
-            slopes: lanes(forms),
+            values: lanes(glm.affines.len() + glm.args.len()),
+            slopes: lanes(glm.affines.len()),
+            pairs: [[T::zero(); 2]; MOST_LANES],
             work: lanes(glm.args.len() + 2),
             partials: vec![T::zero(); glm.args.len() * MOST_LANES],
             running: Running::default(),
@@ -132,6 +148,7 @@ impl<T: Scalar> Scratch<T> {
                 value: T::zero(),
                 tops: vec![T::zero(); glm.tops().count()],
                 by_run: vec![T::zero(); runs.len() * glm.of_runs().count()],
+                gathered: glm.gathered.iter().map(|g| glm.zeros(g)).collect(),
                 scattered: (glm.scattered())
                     .map(|atom| vec![T::zero(); glm.group(atom).extent])
                     .collect(),
@@ -142,6 +159,7 @@ impl<T: Scalar> Scratch<T> {
         });
         Scratch {
             block: Buffers::new(glm),
+            tables: vec![glm.gathered.iter().map(|g| glm.zeros(g)).collect(); draws],
             chunks: chunks.collect(),
             draws,
         }
@@ -161,35 +179,61 @@ impl Glm {
         derivatives: bool,
         scratch: &mut Scratch<T>,
     ) {
-        let Scratch { block, chunks, .. } = scratch;
-        if chunks.len() > given.len() && rayon::current_num_threads() > 1 {
-            chunks.par_chunks_exact_mut(given.len()).for_each_init(
+        let Scratch {
+            block,
+            tables,
+            chunks,
+            ..
+        } = scratch;
+        let points: SmallVec<[Point<'_, T>; 1]> = (given.iter().zip(tables))
+            .map(|(given, tables)| self.point(*given, tables))
+            .collect();
+        if chunks.len() > points.len() && rayon::current_num_threads() > 1 {
+            chunks.par_chunks_exact_mut(points.len()).for_each_init(
                 || Buffers::new(self),
-                |block, chunks| self.sum_up(given, derivatives, chunks, block),
+                |block, chunks| self.sum_up(&points, derivatives, chunks, block),
             );
         } else {
-            for chunks in chunks.chunks_exact_mut(given.len()) {
-                self.sum_up(given, derivatives, chunks, block);
+            for chunks in chunks.chunks_exact_mut(points.len()) {
+                self.sum_up(&points, derivatives, chunks, block);
             }
         }
+    }
+
+    /// A vector of parameters with the values of [`Glm::gathered`], which are written.
+    fn point<'a, T: Scalar>(&self, given: Given<'a, T>, tables: &'a mut [Vec<T>]) -> Point<'a, T> {
+        for (gathered, table) in self.gathered.iter().zip(&mut *tables) {
+            for (k, (_, atom)) in gathered.atoms.iter().enumerate() {
+                let places = table[k..].iter_mut().step_by(gathered.width());
+                for (place, value) in places.zip(self.values(given, atom.read)) {
+                    *place = *value * T::of(atom.factor);
+                }
+            }
+        }
+        Point { given, tables }
+    }
+
+    /// A number for each atom and place.
+    fn zeros<T: Scalar>(&self, gathered: &Gathered) -> Vec<T> {
+        vec![T::zero(); self.group(gathered.first()).extent * gathered.width()]
     }
 
     /// Sums a chunk up at each vector of parameters.
     fn sum_up<T: Scalar>(
         &self,
-        given: &[Given<'_, T>],
+        points: &[Point<'_, T>],
         derivatives: bool,
         chunks: &mut [Chunk<T>],
         block: &mut Buffers<T>,
     ) {
         match &self.steady {
             Some(steady) => {
-                for (given, chunk) in given.iter().zip(chunks) {
+                for (point, chunk) in points.iter().zip(chunks) {
                     chunk.clear();
-                    self.steady_chunk(steady, *given, chunk, block);
+                    self.steady_chunk(steady, point.given, chunk, block);
                 }
             }
-            None => self.chunk(given, derivatives, chunks, block, |_, _| ()),
+            None => self.chunk(points, derivatives, chunks, block, |_, _| ()),
         }
     }
 
@@ -202,11 +246,13 @@ impl Glm {
     ) -> T {
         let Scratch {
             block,
+            tables,
             chunks,
             draws,
         } = scratch;
+        let point = self.point(given, &mut tables[0]);
         for chunk in chunks.iter_mut().step_by(*draws) {
-            self.sum_up(&[given], true, std::slice::from_mut(chunk), block);
+            self.sum_up(&[point], true, std::slice::from_mut(chunk), block);
         }
         self.hand_on(scratch, 0, bars);
         self.total(scratch, 0)
@@ -221,7 +267,7 @@ impl Glm {
     /// Goes through the blocks of a chunk, each at every vector of parameters, and calls `then` after each.
     pub(super) fn chunk<'a, T: Scalar>(
         &'a self,
-        given: &[Given<'a, T>],
+        points: &[Point<'a, T>],
         derivatives: bool,
         chunks: &mut [Chunk<T>],
         buffers: &mut Buffers<T>,
@@ -234,10 +280,10 @@ impl Glm {
             while (self.runs.get(run + 1)).is_some_and(|next| *next as usize <= first) {
                 run += 1;
             }
-            for (given, chunk) in given.iter().zip(chunks.iter_mut()) {
+            for (point, chunk) in points.iter().zip(chunks.iter_mut()) {
                 let block = Block {
                     glm: self,
-                    given: *given,
+                    point: *point,
                     first,
                     n: end - first,
                     run,
@@ -269,10 +315,10 @@ impl Glm {
     ) -> T {
         let (n, own) = (block.n, self.affines.len());
         let (affines, memory) = buffers.values.split_at_mut(own);
-        let slopes = &mut buffers.slopes[own..];
-        let args: SmallVec<[Lanes<'_, T>; 4]> = (self.args.iter().enumerate())
-            .zip(memory)
-            .map(|((k, arg), memory)| match arg {
+        let slopes = &mut buffers.slopes;
+        let mut args = [Lanes::Same(T::zero()); MOST_ARGS];
+        for (k, ((lanes, arg), memory)) in args.iter_mut().zip(&self.args).zip(memory).enumerate() {
+            *lanes = match arg {
                 Arg::Predictor(predictor) if predictor.products.is_empty() => {
                     Lanes::Each(&affines[predictor.sum])
                 }
@@ -286,20 +332,24 @@ impl Glm {
                     Lanes::Each(memory)
                 }
                 Arg::Top(read) => Lanes::Same(block.values(*read)[0]),
-            })
-            .collect();
+            };
+        }
+        let args = &args[..self.args.len()];
         let first_arg = tops.len() - self.top_args().count();
         let tops = &mut tops[first_arg..];
         if let Some(kernel) = self.one_pass::<T>() {
             let args: SmallVec<[StretchArg<'_, T>; 4]> =
-                args.into_iter().map(StretchArg::from).collect();
+                args.iter().copied().map(StretchArg::from).collect();
+            let Arg::Predictor(predictor) = &self.args[kernel.by] else {
+                unreachable!("one loop runs over rows by their predictor")
+            };
             let sums = &mut buffers.running;
             sums.clear();
             let stretch = Stretch {
                 args: &args,
                 predictor: None,
                 rows: 0..n,
-                slopes: &mut slopes[kernel.by][..n],
+                slopes: &mut slopes[predictor.sum][..n],
             };
             (kernel.stretch)(stretch, sums);
             for (top, k) in tops.iter_mut().zip(self.top_args()) {
@@ -308,10 +358,10 @@ impl Glm {
             return sums.value();
         }
         let kernel = T::kernel(self.row);
-        let args: SmallVec<[Lanes<'_, T>; 4]> = (args.into_iter())
+        let args: SmallVec<[Lanes<'_, T>; 4]> = (args.iter())
             .map(|lanes| match lanes {
                 Lanes::Each(values) => Lanes::Each(&values[..n]),
-                Lanes::Same(_) => lanes,
+                Lanes::Same(_) => *lanes,
             })
             .collect();
         let [y, ones, ..] = buffers.work.as_mut_slice() else {
@@ -328,9 +378,9 @@ impl Glm {
                 loops::weigh(partials, weights);
             }
         }
-        for ((partials, slopes), arg) in (partials.chunks_exact(n)).zip(slopes).zip(&self.args) {
-            if let Arg::Predictor(_) = arg {
-                slopes[..n].copy_from_slice(partials);
+        for (partials, arg) in partials.chunks_exact(n).zip(&self.args) {
+            if let Arg::Predictor(predictor) = arg {
+                slopes[predictor.sum][..n].copy_from_slice(partials);
             }
         }
         for (top, k) in tops.iter_mut().zip(self.top_args()) {
@@ -368,6 +418,14 @@ impl Glm {
     fn hand_on_chunk<T: Scalar>(&self, chunk: &Chunk<T>, bars: &mut Bars<'_, T>) {
         for ((read, factor), sum) in self.tops().zip(&chunk.tops) {
             self.bars(bars, read)[0] += *sum * T::of(factor);
+        }
+        for (gathered, sums) in self.gathered.iter().zip(&chunk.gathered) {
+            for (k, (_, atom)) in gathered.atoms.iter().enumerate() {
+                let sums = sums[k..].iter().step_by(gathered.width());
+                for (bar, sum) in self.bars(bars, atom.read).iter_mut().zip(sums) {
+                    *bar += *sum * T::of(atom.factor);
+                }
+            }
         }
         for (atom, sums) in self.scattered().zip(&chunk.scattered) {
             for (bar, sum) in self.bars(bars, atom.read).iter_mut().zip(sums) {
@@ -408,10 +466,11 @@ impl Glm {
         self.affines.iter().flat_map(|affine| affine.runs.iter())
     }
 
+    /// Those of other groups that are times a column.
     fn scattered(&self) -> impl Iterator<Item = &Atom> {
-        self.affines
-            .iter()
-            .flat_map(|affine| affine.scattered.iter())
+        (self.affines.iter())
+            .flat_map(|affine| affine.scattered.times.iter())
+            .map(|(atom, _)| atom)
     }
 
     /// What an atom or argument reads.

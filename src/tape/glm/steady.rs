@@ -16,7 +16,6 @@ use crate::tape::elementwise::Scalar;
 use crate::tape::elementwise::Stretch;
 use crate::tape::elementwise::StretchArg;
 use smallvec::SmallVec;
-use std::sync::Arc;
 
 /// The shortest runs, on average, that pay for sums of their own.
 const SHORTEST_RUN: usize = 24;
@@ -90,8 +89,7 @@ fn distinct(columns: impl Iterator<Item = Column>) -> Vec<Column> {
 
 /// Where a column stands among some.
 fn place(columns: &[Column], column: &Column) -> Option<usize> {
-    let same =
-        |other: &Column| Arc::ptr_eq(&other.values, &column.values) && other.start == column.start;
+    let same = |other: &Column| other.values.same(&column.values) && other.start == column.start;
     columns.iter().position(same)
 }
 

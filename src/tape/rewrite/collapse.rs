@@ -19,6 +19,7 @@ use super::moments::Cells;
 use super::moments::Columns;
 use super::onto::Leaves;
 use super::onto::Onto;
+use crate::num::Shared;
 use crate::shape::PlateId;
 use crate::tape::NodeId;
 use crate::tape::Op;
@@ -273,7 +274,7 @@ struct Residual {
     offset: Column,
     atoms: Vec<Atom>,
     /// Log x, where x is given on that scale.
-    log_x: Option<Arc<[f64]>>,
+    log_x: Option<Shared>,
 }
 
 impl Residual {
@@ -303,7 +304,7 @@ impl Residual {
         };
         let log_x = match scale {
             Scale::Plain => None,
-            Scale::Log => x.offsets.first().map(|log| Arc::clone(&log.values)),
+            Scale::Log => x.offsets.first().map(|log| log.values.clone()),
         };
         let mean = reader.read(rows.args[1])?;
         let offset = match (x.offsets.as_slice(), mean.offsets.as_slice()) {
@@ -345,7 +346,7 @@ impl Residual {
             let column = atom.column.as_ref();
             let same = |known: &&mut Coefficient<'_>| match (known.column, column) {
                 (None, None) => true,
-                (Some(a), Some(b)) => Arc::ptr_eq(&a.values, &b.values) && a.start == b.start,
+                (Some(a), Some(b)) => a.values.same(&b.values) && a.start == b.start,
                 (None, Some(_)) | (Some(_), None) => false,
             };
             match list.iter_mut().find(same) {
@@ -435,7 +436,7 @@ struct Sd {
     /// The tables by which rows find what it reads.
     tables: Vec<Arc<[u32]>>,
     /// Its values, where they are data of the rows.
-    known: Option<Arc<[f64]>>,
+    known: Option<Shared>,
 }
 
 impl Sd {
@@ -445,7 +446,7 @@ impl Sd {
             let positive = |(i, s): (usize, &f64)| *s > 0.0 || !rows.counts(i);
             return values.iter().enumerate().all(positive).then(|| Sd {
                 tables: Vec::new(),
-                known: Some(Arc::clone(values)),
+                known: Some(values.clone()),
             });
         }
         let mut leaves = Leaves::default();

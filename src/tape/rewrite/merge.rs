@@ -13,6 +13,7 @@ use super::distinct::Key;
 use super::distinct::distinct;
 use super::onto::Leaves;
 use super::onto::Onto;
+use crate::num::Shared;
 use crate::tape::NodeId;
 use crate::tape::Op;
 use crate::tape::elementwise::Additive;
@@ -143,7 +144,7 @@ impl Together for Identical {
 
 /// How a density adds up whose first argument is data.
 struct Totals {
-    x: Arc<[f64]>,
+    x: Shared,
     row: &'static Elementwise,
     apart: Option<fn(f64) -> f64>,
 }
@@ -157,7 +158,7 @@ impl Totals {
         };
         let fits = |(i, x): (usize, &f64)| rows.row.domain[0].holds(*x) || !rows.counts(i);
         (x.iter().enumerate().all(fits)).then(|| Totals {
-            x: Arc::clone(x),
+            x: x.clone(),
             row,
             apart,
         })

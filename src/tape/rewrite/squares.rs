@@ -5,8 +5,8 @@ use super::moments::Columns;
 use super::moments::factors;
 use super::moments::moments;
 use super::moments::triangle;
+use crate::num::Shared;
 use crate::tape::affine::Column;
-use std::sync::Arc;
 
 /// The columns of some rows.
 #[derive(Debug)]
@@ -53,11 +53,11 @@ impl Table {
     }
 
     /// A column; the same memory is one column.
-    pub fn column(&mut self, values: &Arc<[f64]>) -> Place {
-        let known = (self.columns.iter()).position(|column| Arc::ptr_eq(&column.values, values));
+    pub fn column(&mut self, values: &Shared) -> Place {
+        let known = (self.columns.iter()).position(|column| column.values.same(values));
         Place::Column(known.unwrap_or_else(|| {
             self.columns.push(Column {
-                values: Arc::clone(values),
+                values: values.clone(),
                 start: 0,
             });
             self.columns.len() - 1
