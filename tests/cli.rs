@@ -141,6 +141,30 @@ fn a_fit_is_held_against_nuts() {
 }
 
 #[test]
+fn linear_response_mends_the_sds_of_a_guide_without_couplings() {
+    let folder = Folder::new("response");
+    let output = folder.fit_schools(&["--guide", "mean_field", "--linear-response", "--json"]);
+    exits(&output, 0);
+    let json: Value = serde_json::from_str(&out(&output)).expect("JSON");
+    let numbers = json["response"].as_array().expect("numbers");
+    let names: Vec<&Value> = numbers.iter().map(|number| &number["name"]).collect();
+    assert_eq!(names, ["mu", "tau"]);
+    let sd = |of: &str| numbers[0][of].as_f64().expect("an sd");
+    // NUTS gives 3.3.
+    assert!(
+        sd("guide_sd") < 2.2 && (2.9..3.8).contains(&sd("sd")),
+        "{numbers:?}"
+    );
+    let refused = folder.fit_schools(&["--linear-response", "--force"]);
+    exits(&refused, 2);
+    assert!(
+        err(&refused).contains("`--guide mean_field`"),
+        "{}",
+        err(&refused)
+    );
+}
+
+#[test]
 fn a_stored_fit_prints_as_when_it_was_made() {
     let folder = Folder::new("summary");
     let fitted = folder.fit_schools(&["--all"]);

@@ -88,7 +88,7 @@ pub(super) fn maximise(
         };
         let (end, steps) = lbfgs::minimise(&mut objective, &mut x, rule, &mut |v| run.tell(-v));
         let answer = view.gaussian(&x);
-        view = run.view(answer.clone(), &mut curvature);
+        view = self::view(guide, answer.clone(), &mut curvature);
         x.fill(0.0);
         round += 1;
         match end {
@@ -108,36 +108,37 @@ pub(super) fn maximise(
                 draws *= 2;
                 noise = fresh(draws, 0);
                 let base = widest_finite(answer, run, &mut expectation, &noise);
-                view = run.view(base, &mut curvature);
+                view = self::view(guide, base, &mut curvature);
             }
             End::Spent | End::NotFinite | End::Converged | End::Flat => {}
         }
     }
 }
 
-impl<'a> Run<'a, '_> {
-    /// The view from an answer. A guide that leaves out couplings gets the curvature there as its metric, or, where that is not
-    /// positive definite, its own sds.
-    fn view(&self, answer: Gaussian, curvature: &mut Curvature<'a>) -> Whitened<'a> {
-        let guide = self.elbo.guide;
-        let metric = if guide.knows_couplings() {
-            Vec::new()
-        } else {
-            (curvature.metric(&answer.mean)).unwrap_or_else(|| {
-                let pattern = &guide.curvature;
-                let mut metric = pattern.identity();
-                for r in guide.pattern().order() {
-                    metric[pattern.diagonal(r)] = guide.sd(&answer, r);
-                }
-                metric
-            })
-        };
-        Whitened::new(guide, answer, metric)
-    }
+/// The view from an answer. A guide that leaves out couplings gets the curvature there as its metric, or, where that is not
+/// positive definite, its own sds.
+pub(super) fn view<'a>(
+    guide: &'a Guide,
+    answer: Gaussian,
+    curvature: &mut Curvature<'_>,
+) -> Whitened<'a> {
+    let metric = if guide.knows_couplings() {
+        Vec::new()
+    } else {
+        (curvature.metric(&answer.mean)).unwrap_or_else(|| {
+            let pattern = &guide.curvature;
+            let mut metric = pattern.identity();
+            for r in guide.pattern().order() {
+                metric[pattern.diagonal(r)] = guide.sd(&answer, r);
+            }
+            metric
+        })
+    };
+    Whitened::new(guide, answer, metric)
 }
 
 /// −ELBO at `x` and its gradient.
-fn loss(
+pub(super) fn loss(
     guide: &Guide,
     view: &Whitened<'_>,
     expectation: &mut Expectation<'_>,

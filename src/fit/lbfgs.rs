@@ -3,6 +3,8 @@
 //! Two loops over the last pairs of steps and gradient changes (Nocedal & Wright 2006, algorithm 7.4) and the bisection for the weak
 //! Wolfe conditions of Lewis & Overton (2013).
 
+use crate::num::dense::dot;
+
 /// Pairs of steps and gradient changes that are remembered.
 const MEMORY: usize = 20;
 
@@ -191,10 +193,6 @@ fn search(
         None if finite => Found::Flat,
         None => Found::NotFinite,
     }
-}
-
-fn dot(a: &[f64], b: &[f64]) -> f64 {
-    a.iter().zip(b).map(|(a, b)| a * b).sum()
 }
 
 fn add(factor: f64, a: &[f64], to: &mut [f64]) {

@@ -8,6 +8,7 @@ mod marginal;
 mod mode;
 mod natural;
 mod prior;
+mod response;
 mod restarts;
 mod start;
 mod stochastic;
@@ -28,6 +29,9 @@ use crate::typed::GuideFamily;
 use batches::Batches;
 use natural::Dense;
 use rand::RngExt;
+pub use response::Response;
+pub use response::responds;
+pub use response::response;
 pub use restarts::OtherMode;
 
 /// The ELBO of whatever density.

@@ -484,3 +484,35 @@ fn stochastic_steps_reach_the_evidence() {
     let total = elbo.value(&q, &Noise::paired(&guide, 2000, 4)).total;
     assert!((total - evidence).abs() < 0.01, "{total} is not {evidence}");
 }
+
+#[test]
+fn linear_response_finds_what_mean_field_leaves_out() {
+    for toy in [normal_plate(5, 14), nested(), normal_plate(5, 14).general()] {
+        let (_, _, factor) = exact(&toy);
+        let (fit, guide, q) = fit_of(&toy, GuideFamily::MeanField);
+        let found = response(&compose(&toy, &guide), &fit, 3).expect("an answer at a maximum");
+        let covariance = |a: usize, b: usize| -> f64 {
+            let pairs = factor[a].iter().zip(&factor[b]);
+            pairs.map(|(a, b)| a * b).sum()
+        };
+        let draws = found.draws(1 << 12, 3).expect("positive definite");
+        for (i, a) in found.globals.iter().enumerate() {
+            assert!(guide.sd(&q, *a) < 0.95 * covariance(*a, *a).sqrt());
+            for (j, b) in found.globals.iter().enumerate() {
+                let unit = (covariance(*a, *a) * covariance(*b, *b)).sqrt();
+                let exact = covariance(*a, *b);
+                let own = found.covariance[i * found.globals.len() + j];
+                assert!((own - exact).abs() < 1e-3 * unit, "{own} against {exact}");
+                let drawn = (draws.iter())
+                    .map(|z| (z[*a] - q.mean[*a]) * (z[*b] - q.mean[*b]))
+                    .sum::<f64>()
+                    / draws.len() as f64;
+                assert!((drawn - own).abs() < 1e-6 * unit, "{drawn} against {own}");
+            }
+        }
+    }
+    let toy = nested();
+    let guide = guide_of(&toy, GuideFamily::Point);
+    let fit = fit_with(&toy, &guide, 100);
+    assert!(response(&compose(&toy, &guide), &fit, 3).is_err());
+}

@@ -76,6 +76,21 @@ impl<'a> Whitened<'a> {
         }
     }
 
+    /// The gradient in x at 0 that belongs to one in μ.
+    pub fn pull_mean(&self, gradient: &[f64]) -> Vec<f64> {
+        let mut out = vec![0.0; self.len()];
+        let mean = &mut out[..self.guide.dim()];
+        (self.metric.0).transpose_times(&self.metric.1, gradient, mean);
+        out
+    }
+
+    /// How μ moves along `x`.
+    pub fn mean_along(&self, x: &[f64]) -> Vec<f64> {
+        let mut out = vec![0.0; self.guide.dim()];
+        (self.metric.0).times(&self.metric.1, &x[..self.guide.dim()], &mut out);
+        out
+    }
+
     /// Adds the gradient of the entropy: the sum of the logarithms of the diagonal of S, and so of U.
     pub fn add_entropy(&self, out: &mut [f64]) {
         for r in self.guide.pattern().order() {

@@ -2,6 +2,7 @@
 
 use super::Guide;
 use super::pattern::Pattern;
+use crate::num::dense::dot;
 use crate::num::special;
 use rand::Rng as _;
 use rand_pcg::Pcg32;
@@ -191,8 +192,4 @@ fn hash(seed: u32, r: u32) -> u32 {
     h = (h ^ (h >> 16)).wrapping_mul(0x85eb_ca6b);
     h = (h ^ (h >> 13)).wrapping_mul(0xc2b2_ae35);
     h ^ (h >> 16)
-}
-
-fn dot(a: &[f64], b: &[f64]) -> f64 {
-    a.iter().zip(b).map(|(a, b)| a * b).sum()
 }

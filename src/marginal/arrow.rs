@@ -9,6 +9,7 @@ use crate::joint::locals::Forest;
 use crate::joint::locals::LocalPlate;
 use crate::joint::locals::Locals;
 use crate::num::dense;
+use crate::num::dense::dot;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -433,10 +434,6 @@ impl Curvature for Arrow<'_> {
             start += rows.own;
         }
     }
-}
-
-fn dot(a: &[f64], b: &[f64]) -> f64 {
-    a.iter().zip(b).map(|(a, b)| a * b).sum()
 }
 
 /// Where the coordinates of plate `a` start in the chain of plate `p`; `None` if it does not lie above it.

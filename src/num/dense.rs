@@ -2,6 +2,11 @@
 
 use super::Real;
 
+/// The inner product of two vectors.
+pub fn dot(a: &[f64], b: &[f64]) -> f64 {
+    a.iter().zip(b).map(|(a, b)| a * b).sum()
+}
+
 /// Turns the lower triangle of a symmetric m × m matrix into its Cholesky factor, with zeros above the diagonal.
 /// NaN from the first pivot that is not positive.
 pub fn cholesky<T: Real>(a: &mut [T], m: usize) {

@@ -9,6 +9,7 @@ use super::Times;
 use super::VERSION;
 use super::Verdict;
 use super::display;
+use super::response::Responding;
 use super::summary::Summary;
 use super::summary::summarise;
 use crate::diagnostics::Diagnostics;
@@ -132,6 +133,7 @@ pub fn compose_sampled(
             reason: diagnostics.reason.name().to_owned(),
         },
         against: None,
+        response: None,
         time: run.time,
         peak_rss_mb: run.peak_rss_mb,
         parameters: parameters(joint, guide, diagnostics, &run),
@@ -266,7 +268,8 @@ fn parameters(
     let weights: Vec<f64> = diagnostics.log_weights.iter().map(|w| w.exp()).collect();
     let even = vec![1.0 / diagnostics.globals.len().max(1) as f64; diagnostics.globals.len()];
     let chains = diagnostics.sampled.as_ref().map(|s| s.chains);
-    let local = local_outputs(joint, guide);
+    let integrated = |s: usize| guide.integrated().is_some_and(|i| i.forest.holds(s));
+    let local = depending(joint, integrated);
     let slots = slots(joint, &run.names);
     let mut rest = slots.as_slice();
     while let Some((first, _)) = rest.first() {
@@ -310,18 +313,42 @@ fn parameters(
     out
 }
 
-/// For each quantity whether it depends on coordinates that the guide integrates out.
-fn local_outputs(joint: &Joint, guide: &Guide) -> Vec<bool> {
+/// The sds of what depends on the globals alone, at draws of these by linear response; `report` is of the same run.
+pub fn responding(
+    joint: &Joint,
+    draws: &[Vec<f64>],
+    report: &Report,
+    names: &[String],
+) -> Vec<Responding> {
+    let local = depending(joint, |s| joint.sites()[s].plate != PlateId::TOP);
+    let (slots, fitted): (Vec<(usize, usize)>, Vec<&Parameter>) = (slots(joint, names).into_iter())
+        .zip(&report.parameters)
+        .filter(|((k, _), _)| !local[*k])
+        .unzip();
+    let even = vec![1.0 / draws.len() as f64; draws.len()];
+    (columns(joint, draws, &slots).iter().zip(fitted))
+        .map(|(column, fitted)| Responding {
+            name: fitted.name.clone(),
+            index: fitted.index.clone(),
+            label: fitted.label.clone(),
+            guide_sd: fitted.sd,
+            sd: summarise(column, &even, &[]).sd,
+        })
+        .collect()
+}
+
+/// For each quantity whether it depends on one of some sites, given by their places.
+fn depending(joint: &Joint, holds: impl Fn(usize) -> bool) -> Vec<bool> {
     let sites = joint.sites().iter().enumerate();
-    let integrated: Vec<usize> = sites
-        .filter(|(s, _)| guide.integrated().is_some_and(|i| i.forest.holds(*s)))
+    let held: Vec<usize> = sites
+        .filter(|(s, _)| holds(*s))
         .map(|(_, site)| site.offset)
         .collect();
     let natural = joint.natural();
     let mut local: Vec<bool> = Vec::with_capacity(natural.nodes().len());
     for node in natural.nodes() {
         let own = match node.op {
-            Op::Input(offset) => integrated.contains(&offset),
+            Op::Input(offset) => held.contains(&offset),
             Op::Constant(_)
             | Op::Data(_)
             | Op::Map(..)

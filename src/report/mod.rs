@@ -10,6 +10,7 @@ pub mod folder;
 pub mod keywords;
 pub mod pages;
 pub mod predicted;
+pub mod response;
 pub mod summary;
 pub mod table;
 pub mod text;
@@ -22,7 +23,9 @@ pub use compose::draws;
 pub use compose::how_name;
 pub use compose::kind_name;
 pub use compose::quantiles;
+pub use compose::responding;
 use indexmap::IndexMap;
+use response::Responding;
 use serde::Deserialize;
 use serde::Deserializer;
 use serde::Serialize;
@@ -54,6 +57,9 @@ pub struct Report {
     /// The fit held against a sampler, where that was asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub against: Option<Against>,
+    /// The globals with the sds that linear response gives them, where that was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub response: Option<Vec<Responding>>,
     /// Seconds.
     pub time: Times,
     /// The largest resident memory of the process in megabytes, where the system tells it.

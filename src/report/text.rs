@@ -6,6 +6,7 @@ use super::Report;
 use super::SamplerReport;
 use super::TermReport;
 use super::against;
+use super::response;
 use super::table::Align;
 use super::table::decimals_for;
 use super::table::fixed;
@@ -150,6 +151,10 @@ pub fn render(report: &Report, shown: Shown, paint: Paint) -> String {
     if let Some(against) = &report.against {
         out.push('\n');
         out.push_str(&against::render(report, against, shown, paint));
+    }
+    if let Some(responding) = &report.response {
+        out.push('\n');
+        out.push_str(&response::render(responding, paint));
     }
     out
 }
@@ -371,6 +376,7 @@ mod tests {
                 reason: "close".to_owned(),
             },
             against: None,
+            response: None,
             time: Times::default(),
             peak_rss_mb: Some(12.0),
             parameters: vec![

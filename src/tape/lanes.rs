@@ -10,6 +10,8 @@ use std::ops::Range;
 
 /// Lanes that are added up side by side, so that the order is the same on every instruction set.
 const SIDE_BY_SIDE: usize = 16;
+/// The most columns that one loop goes through.
+pub(super) const AT_ONCE: usize = 4;
 
 /// A sum of lanes.
 #[derive(Clone, Copy, Debug)]
@@ -210,6 +212,68 @@ impl<T: Real> Task for Bring<'_, T> {
 /// Writes lanes, or, if others came before, adds them.
 pub(super) fn bring<T: Scalar>(from: &[T], to: &[Cell<T>], first: bool) {
     T::run(Bring { from, to, first });
+}
+
+/// Adds `base` and Σ coefficient · column, of at most [`AT_ONCE`] columns, to each lane; sets it to that with `SET`.
+#[inline(always)]
+pub(super) fn add_columns<T: Real, F: Fma, const SET: bool>(
+    out: &mut [T],
+    base: T,
+    terms: &[(T, &[f64])],
+) {
+    match *terms {
+        [] => {
+            for lane in out {
+                *lane = if SET { base } else { *lane + base };
+            }
+        }
+        [a] => add_some::<T, F, 1, SET>(out, base, [a]),
+        [a, b] => add_some::<T, F, 2, SET>(out, base, [a, b]),
+        [a, b, c] => add_some::<T, F, 3, SET>(out, base, [a, b, c]),
+        [a, b, c, d, ..] => add_some::<T, F, 4, SET>(out, base, [a, b, c, d]),
+    }
+}
+
+#[inline(always)]
+fn add_some<T: Real, F: Fma, const K: usize, const SET: bool>(
+    out: &mut [T],
+    base: T,
+    terms: [(T, &[f64]); K],
+) {
+    let n = out.len();
+    let terms = terms.map(|(coefficient, column)| (coefficient, &column[..n]));
+    for i in 0..n {
+        let mut lane = if SET { base } else { out[i] + base };
+        for (coefficient, column) in terms {
+            lane = coefficient.times_plus::<F>(column[i], lane);
+        }
+        out[i] = lane;
+    }
+}
+
+/// Adds Σ number · column, of at most [`AT_ONCE`] of both, to each lane.
+#[inline(always)]
+pub(super) fn add_products<T: Real, F: Fma>(out: &mut [T], terms: &[(&[T], &[f64])]) {
+    match *terms {
+        [] => {}
+        [a] => add_some_products::<T, F, 1>(out, [a]),
+        [a, b] => add_some_products::<T, F, 2>(out, [a, b]),
+        [a, b, c] => add_some_products::<T, F, 3>(out, [a, b, c]),
+        [a, b, c, d, ..] => add_some_products::<T, F, 4>(out, [a, b, c, d]),
+    }
+}
+
+#[inline(always)]
+fn add_some_products<T: Real, F: Fma, const K: usize>(out: &mut [T], terms: [(&[T], &[f64]); K]) {
+    let n = out.len();
+    let terms = terms.map(|(numbers, column)| (&numbers[..n], &column[..n]));
+    for i in 0..n {
+        let mut lane = out[i];
+        for (numbers, column) in terms {
+            lane = numbers[i].times_plus::<F>(column[i], lane);
+        }
+        out[i] = lane;
+    }
 }
 
 struct Take<'a, T> {

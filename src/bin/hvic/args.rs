@@ -149,6 +149,9 @@ pub struct Fit {
     /// Hold the fit against another method, side by side
     #[arg(long, value_name = "METHOD")]
     pub against: Option<Method>,
+    /// Show beside the sds of the globals those by linear response, which have in them what the guide leaves out
+    #[arg(long)]
+    pub linear_response: bool,
     /// Stop after this many iterations
     #[arg(long, value_name = "N", default_value_t = 20_000)]
     pub max_iterations: usize,

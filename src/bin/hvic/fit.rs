@@ -37,6 +37,9 @@ use hvi::report::folder;
 use std::path::PathBuf;
 use std::time::Instant;
 
+/// Draws by which sds by linear response are brought to the scale of the model.
+const RESPONDING: usize = 4096;
+
 /// Fits, prints the result and writes the fit folder.
 pub fn run(args: &Args, terminal: &Terminal) -> Result<Exit, Failure> {
     let reporting = &args.reporting;
@@ -62,6 +65,14 @@ pub fn run(args: &Args, terminal: &Terminal) -> Result<Exit, Failure> {
     }
     let elbo = elbo::compose(&joint, &guide);
     terminal.detail(&dump::elbo(&joint, &elbo));
+    if args.linear_response {
+        fit::responds(&elbo).map_err(|message| {
+            Failure::hinted(
+                message,
+                "`--guide mean_field` and `--guide structured` are such guides",
+            )
+        })?;
+    }
     let compiled = start.elapsed() - read;
 
     let watch = Watch::new(terminal)?;
@@ -102,6 +113,15 @@ pub fn run(args: &Args, terminal: &Terminal) -> Result<Exit, Failure> {
         let mut reference = report::compose_sampled(&joint, &guide, &sampled, run);
         reference.time.fit = seconds(start.elapsed() - fitted);
         report.against = Some(against::against(&report, &reference));
+    }
+    if args.linear_response && found.sampled.is_none() {
+        let names = &posterior::run(&args.input, reporting).names;
+        let draws = fit::response(&elbo, &fit, reporting.seed as u32)
+            .and_then(|response| response.draws(RESPONDING, reporting.seed as u32));
+        match draws {
+            Ok(draws) => report.response = Some(report::responding(&joint, &draws, &report, names)),
+            Err(message) => terminal.error(&message, None),
+        }
     }
     watch.done();
 

@@ -8,13 +8,10 @@ use crate::num::sums::sum_of;
 use crate::tape::elementwise::Bar;
 use crate::tape::elementwise::Lanes;
 use crate::tape::elementwise::Seed;
+use crate::tape::lanes;
+use crate::tape::lanes::AT_ONCE;
 use smallvec::SmallVec;
 use std::cell::Cell;
-
-/// Lanes that are worked out together.
-const PART: usize = 32;
-/// Columns that are summed up together.
-const AT_ONCE: usize = 4;
 
 /// The numbers of the first `rows` rows of an upper triangle of `size` columns.
 pub(in crate::tape) fn entries(rows: usize, size: usize) -> usize {
@@ -100,14 +97,33 @@ impl<T: Real> Task for Forward<'_, T> {
             out,
         } = self;
         let n = out.len();
-        let whole = n - n % PART;
-        for first in (0..whole).step_by(PART) {
-            part::<T, F, PART>(triangle, u, first, n, squares);
+        let (squares, residuals) = squares.split_at_mut(n);
+        squares.fill(T::zero());
+        let mut same: SmallVec<[(T, &[f64]); 8]> = SmallVec::new();
+        let mut each: SmallVec<[(&[T], &[f64]); 8]> = SmallVec::new();
+        for (i, row) in residuals.chunks_exact_mut(n).enumerate() {
+            same.clear();
+            each.clear();
+            same.push((T::of(-1.0), triangle.entry(i, u.len(), n)));
+            for (k, u) in u.iter().enumerate().skip(i) {
+                let t = triangle.entry(i, k, n);
+                match u {
+                    Lanes::Each(u) => each.push((u, t)),
+                    Lanes::Same(u) => same.push((*u, t)),
+                }
+            }
+            let (first, more) = same.split_at(same.len().min(AT_ONCE));
+            lanes::add_columns::<T, F, true>(row, T::zero(), first);
+            for more in more.chunks(AT_ONCE) {
+                lanes::add_columns::<T, F, false>(row, T::zero(), more);
+            }
+            for some in each.chunks(AT_ONCE) {
+                lanes::add_products::<T, F>(row, some);
+            }
+            for (square, row) in squares.iter_mut().zip(&*row) {
+                *square += *row * *row;
+            }
         }
-        for lane in whole..n {
-            part::<T, F, 1>(triangle, u, lane, n, squares);
-        }
-        let squares = &squares[..n];
         match w {
             Lanes::Each(w) => {
                 for ((out, square), w) in out.iter_mut().zip(squares).zip(w) {
@@ -121,50 +137,6 @@ impl<T: Real> Task for Forward<'_, T> {
             }
         }
     }
-}
-
-/// Writes the squares and the rows of some lanes, of `n`.
-#[inline(always)]
-fn part<T: Real, F: Fma, const P: usize>(
-    triangle: Triangle<'_>,
-    u: &[Lanes<'_, T>],
-    first: usize,
-    n: usize,
-    squares: &mut [T],
-) {
-    let entry = |i, k| chunk::<f64, P>(triangle.entry(i, k, n), first);
-    let mut sums = [T::zero(); P];
-    for i in 0..triangle.rows {
-        let mut row = entry(i, u.len()).map(|t| T::of(-t));
-        for (k, u) in u.iter().enumerate().skip(i) {
-            let t = entry(i, k);
-            match u {
-                Lanes::Each(u) => {
-                    let u = chunk::<T, P>(u, first);
-                    for l in 0..P {
-                        row[l] = u[l].times_plus::<F>(t[l], row[l]);
-                    }
-                }
-                Lanes::Same(u) => {
-                    for l in 0..P {
-                        row[l] = u.times_plus::<F>(t[l], row[l]);
-                    }
-                }
-            }
-        }
-        for l in 0..P {
-            sums[l] += row[l] * row[l];
-        }
-        squares[(1 + i) * n + first..][..P].copy_from_slice(&row);
-    }
-    squares[first..][..P].copy_from_slice(&sums);
-}
-
-/// Some lanes.
-#[inline(always)]
-fn chunk<T, const P: usize>(lanes: &[T], first: usize) -> &[T; P] {
-    let chunk = lanes[first..].first_chunk();
-    chunk.expect("there are as many lanes behind the first")
 }
 
 struct Backward<'a, T> {

@@ -16,6 +16,8 @@ use crate::num::sums::sum;
 use crate::tape::affine::Column;
 use crate::tape::elementwise::LaneArray;
 use crate::tape::elementwise::Scalar;
+use crate::tape::lanes;
+use crate::tape::lanes::AT_ONCE;
 use std::ops::Range;
 
 /// Some elements of a recognised term.
@@ -119,7 +121,7 @@ fn predict<'a, T: Scalar, F: Fma>(block: Block<'a, T>, affine: &'a Affine, out: 
         add_atoms::<T, F, true>(block, &affine.tops, constant, 0, &all, out);
         for column in &affine.offsets {
             let term = (T::one(), block.column(column, &all));
-            loops::add_columns::<T, F, false>(out, T::zero(), &[term]);
+            lanes::add_columns::<T, F, false>(out, T::zero(), &[term]);
         }
         if affine.runs.len() > 0 {
             for Piece { run, lanes } in block.pieces() {
@@ -169,14 +171,14 @@ fn add_atoms<'a, T: Scalar, F: Fma, const SET: bool>(
     let none: &[f64] = &[];
     let mut set = SET;
     for some in chunks(&atoms.times) {
-        let mut terms = [(T::zero(), none); loops::AT_ONCE];
+        let mut terms = [(T::zero(), none); AT_ONCE];
         for (term, (atom, column)) in terms.iter_mut().zip(some) {
             *term = (value(block, atom, run), block.column(column, lanes));
         }
         if set {
-            loops::add_columns::<T, F, true>(out, base, &terms[..some.len()]);
+            lanes::add_columns::<T, F, true>(out, base, &terms[..some.len()]);
         } else {
-            loops::add_columns::<T, F, false>(out, base, &terms[..some.len()]);
+            lanes::add_columns::<T, F, false>(out, base, &terms[..some.len()]);
         }
         (set, base) = (false, T::zero());
     }
@@ -185,8 +187,8 @@ fn add_atoms<'a, T: Scalar, F: Fma, const SET: bool>(
 /// What one loop takes of some columns at a time: at least one part, be it empty.
 #[inline(always)]
 fn chunks<A>(columns: &[A]) -> impl Iterator<Item = &[A]> {
-    let (first, rest) = columns.split_at(columns.len().min(loops::AT_ONCE));
-    std::iter::once(first).chain(rest.chunks(loops::AT_ONCE))
+    let (first, rest) = columns.split_at(columns.len().min(AT_ONCE));
+    std::iter::once(first).chain(rest.chunks(AT_ONCE))
 }
 
 /// The value of an atom in a run, with its factor.
@@ -317,10 +319,9 @@ pub(super) fn add_sums_from<'a, T: Scalar, F: Fma>(
     }
     let from = from.saturating_sub(atoms.alone.len());
     let none: &[f64] = &[];
-    for (some, sums) in
-        (atoms.times[from..].chunks(loops::AT_ONCE)).zip(times[from..].chunks_mut(loops::AT_ONCE))
+    for (some, sums) in (atoms.times[from..].chunks(AT_ONCE)).zip(times[from..].chunks_mut(AT_ONCE))
     {
-        let mut columns = [none; loops::AT_ONCE];
+        let mut columns = [none; AT_ONCE];
         for (slot, (_, column)) in columns.iter_mut().zip(some) {
             *slot = block.column(column, lanes);
         }

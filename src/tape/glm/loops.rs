@@ -4,47 +4,7 @@ use crate::num::Real;
 use crate::num::elementary::Fma;
 use crate::num::sums::dots;
 
-/// The most columns that one loop goes through.
-pub(super) const AT_ONCE: usize = 4;
-
-/// Adds `base` and Σ coefficient · column, of at most [`AT_ONCE`] columns, to each lane; sets it to that with `SET`.
-#[inline(always)]
-pub(super) fn add_columns<T: Real, F: Fma, const SET: bool>(
-    out: &mut [T],
-    base: T,
-    terms: &[(T, &[f64])],
-) {
-    match *terms {
-        [] => {
-            for lane in out {
-                *lane = if SET { base } else { *lane + base };
-            }
-        }
-        [a] => add_some::<T, F, 1, SET>(out, base, [a]),
-        [a, b] => add_some::<T, F, 2, SET>(out, base, [a, b]),
-        [a, b, c] => add_some::<T, F, 3, SET>(out, base, [a, b, c]),
-        [a, b, c, d, ..] => add_some::<T, F, 4, SET>(out, base, [a, b, c, d]),
-    }
-}
-
-#[inline(always)]
-fn add_some<T: Real, F: Fma, const K: usize, const SET: bool>(
-    out: &mut [T],
-    base: T,
-    terms: [(T, &[f64]); K],
-) {
-    let n = out.len();
-    let terms = terms.map(|(coefficient, column)| (coefficient, &column[..n]));
-    for i in 0..n {
-        let mut lane = if SET { base } else { out[i] + base };
-        for (coefficient, column) in terms {
-            lane = coefficient.times_plus::<F>(column[i], lane);
-        }
-        out[i] = lane;
-    }
-}
-
-/// Adds Σ lane · column, of at most [`AT_ONCE`] columns, to the sum of each.
+/// Adds Σ lane · column, of at most [`AT_ONCE`](crate::tape::lanes::AT_ONCE) columns, to the sum of each.
 #[inline(always)]
 pub(super) fn add_dots<T: Real, F: Fma>(lanes: &[T], columns: &[&[f64]], sums: &mut [T]) {
     match *columns {
