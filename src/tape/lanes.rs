@@ -298,10 +298,11 @@ pub(super) fn take<T: Scalar>(from: &mut [T], to: &mut [T]) {
     T::run(Take { from, to });
 }
 
-struct BringTimes<'a, T> {
-    from: &'a [T],
-    times: T,
-    to: Bar<'a, T>,
+/// Lanes, times a number, to be brought to where they are wanted.
+pub(super) struct BringTimes<'a, T> {
+    pub from: &'a [T],
+    pub times: T,
+    pub to: Bar<'a, T>,
 }
 
 impl<T: Real> Task for BringTimes<'_, T> {

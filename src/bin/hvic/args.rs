@@ -11,6 +11,9 @@ use hvi::typed::GuideFamily;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
+/// The heading of options that every command has.
+const EVERY: &str = "Every command";
+
 /// Fit hierarchical Bayesian models written as plate diagrams.
 #[derive(Parser, Debug)]
 #[command(name = "hvic", version, max_term_width = 100, propagate_version = true)]
@@ -23,19 +26,19 @@ pub struct Cli {
     #[command(subcommand)]
     pub command: Command,
     /// Colour the output: on a terminal unless NO_COLOR is set
-    #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
+    #[arg(long, global = true, help_heading = EVERY, value_name = "WHEN", default_value = "auto")]
     pub color: ColorWhen,
     /// Say nothing but the result and errors
-    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    #[arg(short, long, global = true, help_heading = EVERY, conflicts_with = "verbose")]
     pub quiet: bool,
     /// Say more on the way
-    #[arg(short, long, global = true)]
+    #[arg(short, long, global = true, help_heading = EVERY)]
     pub verbose: bool,
     /// Number of threads [default: one per core]; the result does not depend on it
-    #[arg(short = 'j', long, global = true, value_name = "N")]
+    #[arg(short = 'j', long, global = true, help_heading = EVERY, value_name = "N")]
     pub threads: Option<NonZeroUsize>,
     /// Vector instructions to run with: portable, neon, avx2 or avx512 [default: HVI_ISA, or the widest of the processor]
-    #[arg(long, global = true, value_name = "NAME")]
+    #[arg(long, global = true, help_heading = EVERY, value_name = "NAME")]
     pub isa: Option<Isa>,
 }
 
@@ -101,6 +104,7 @@ pub struct Input {
 
 /// What is reported of a posterior, and where it goes.
 #[derive(Args, Debug)]
+#[command(next_help_heading = "The result")]
 pub struct Reporting {
     /// The seed of all random numbers: the same seed gives the same result
     #[arg(long, value_name = "N", default_value_t = 1)]
