@@ -4,7 +4,10 @@ mod chain;
 
 use hvi::elbo;
 use hvi::fit;
+use hvi::fit::Fit;
+use hvi::fit::Outcome;
 use hvi::fit::Settings;
+use hvi::fit::State;
 use hvi::guide;
 use hvi::guide::GuideSpec;
 use hvi::joint;
@@ -15,6 +18,7 @@ use hvi::num::rng;
 use hvi::problem::Code;
 use std::f64::consts::PI;
 use std::fmt::Write;
+use std::process::Command;
 
 fn amortized(text: &str, csv: &str) -> Joint {
     joint::amortize(chain::joint(text, csv)).expect("the plate can be amortised")
@@ -386,4 +390,75 @@ fn mini_batches_lead_to_the_posterior() {
     );
     let ratio = guide.sd(&q, 0) / sd;
     assert!((0.8..1.25).contains(&ratio), "{ratio}");
+}
+
+#[test]
+fn a_fit_that_was_interrupted_goes_on_as_if_it_had_not_been() {
+    let joint = amortized(&network("steps = 2, rate = 0.5"), &table(6, 6));
+    let guide = guide::derive(&joint, &GuideSpec::default()).expect("a guide");
+    let elbo = elbo::compose(&joint, &guide);
+    let go = |most: usize, stop: usize, state: Option<State>| -> Fit {
+        let mut settings = Settings {
+            max_iterations: most,
+            batch: Some(2),
+            progress: &mut |p| p.iteration < stop,
+        };
+        let mut rng = rng::stream(5);
+        match state {
+            None => fit::run(&elbo, &mut settings, &mut rng),
+            Some(state) => fit::resume(&elbo, &mut settings, &mut rng, state),
+        }
+    };
+    let most = 900;
+    let whole = go(most, usize::MAX, None);
+    assert_eq!(whole.outcome, Outcome::Spent);
+    for stop in [1, 137, 400, 555] {
+        let part = go(most, stop, None);
+        assert_eq!(part.outcome, Outcome::Interrupted);
+        assert_ne!(part.params, whole.params);
+        let state = part.state.expect("it can be gone on with");
+        assert_eq!(state.iterations(), stop);
+        let bytes = state.bytes();
+        assert_eq!(State::from_bytes(&bytes).as_ref(), Some(&state));
+        assert_eq!(State::from_bytes(&bytes[8..]), None);
+        assert_eq!(State::from_bytes(&bytes[..bytes.len() - 8]), None);
+        assert_eq!(go(most, usize::MAX, Some(state)), whole, "from {stop}");
+    }
+    // One that is out of iterations goes on with more.
+    let more = go(most + 50, usize::MAX, whole.state.clone());
+    assert_eq!(more.history.len(), most + 50);
+    assert_eq!(more.history[..most], whole.history);
+    assert_ne!(more.params, whole.params);
+}
+
+#[test]
+fn the_command_line_goes_on_with_a_fit_that_ended_early() {
+    let scratch = tempfile::tempdir().expect("a scratch folder can be made");
+    let write = |name: &str, text: &str| {
+        std::fs::write(scratch.path().join(name), text).expect("a file can be written");
+    };
+    write("net.hvi", &network("steps = 1, rate = 0.5"));
+    write("net.csv", &table(6, 6));
+    let fit = |more: &[&str]| {
+        let output = Command::new(env!("CARGO_BIN_EXE_hvic"))
+            .args(["fit", "net.hvi", "net.csv", "--batch", "task=3"])
+            .args(more)
+            .current_dir(scratch.path())
+            .output()
+            .expect("hvic runs");
+        let message = String::from_utf8_lossy(&output.stderr).into_owned();
+        (output.status.code(), message)
+    };
+    let (code, message) = fit(&["--max-iterations", "40"]);
+    assert_eq!(code, Some(4), "{message}");
+    assert!(message.contains("--resume"), "{message}");
+    let (code, message) = fit(&["--resume", "--max-iterations", "60", "--seed", "2"]);
+    assert_eq!(code, Some(2), "{message}");
+    assert!(message.contains("another seed"), "{message}");
+    let (code, message) = fit(&["--resume", "--max-iterations", "60"]);
+    assert_eq!(code, Some(4), "{message}");
+    assert!(message.contains("(60 iterations)"), "{message}");
+    let (code, message) = fit(&["--resume", "--output", "nothing.fit"]);
+    assert_eq!(code, Some(2), "{message}");
+    assert!(message.contains("not a fit folder"), "{message}");
 }

@@ -3,10 +3,12 @@
 //! `cargo bench --bench meta -- [--noise 0.3] [--steps N] [--tasks M] [--seed S]` makes tasks y = A sin(x − p), A ~ U[0.1, 5], p ~ U[0, π],
 //! x ~ U[−5, 5], fits `examples/sinusoid/sinusoid.hvi` to them in mini-batches, and asks of 1,000 new tasks how near the curve that five and
 //! ten of their points lead to is to the true one (Finn, Abbeel & Levine 2017), and how often 90% intervals hold new points. It prints a
-//! Markdown table. `cargo bench --bench meta -- --digits` does the same with images of digits, and `-- --speed TASKS` measures the
-//! gradient of the networks beside one written by hand.
+//! Markdown table. `cargo bench --bench meta -- --exact` does the same with `examples/sinusoid/exact.hvi`, whose tasks are learned in closed
+//! form, by default from 100 tasks without noise, `-- --digits` with images of digits, and `-- --speed TASKS` measures the gradient of the
+//! networks beside one written by hand.
 
 mod digits;
+mod exact;
 mod speed;
 
 use cpu_time::ProcessTime;
@@ -58,7 +60,16 @@ fn main() {
         let value = place.and_then(|i| words.get(i + 1)?.parse().ok());
         value.unwrap_or(default)
     };
-    let (noise, tasks) = (option("--noise", 0.3), option("--tasks", 2000.0) as usize);
+    let has = |name: &str| words.iter().any(|w| w == name);
+    let usual = if has("--exact") {
+        (0.0, 100.0)
+    } else {
+        (0.3, 2000.0)
+    };
+    let (noise, tasks) = (
+        option("--noise", usual.0),
+        option("--tasks", usual.1) as usize,
+    );
     let (most, seed) = (
         option("--steps", 4000.0) as usize,
         option("--seed", 1.0) as u64,
@@ -70,7 +81,10 @@ fn main() {
         return speed::speed(measured, 9);
     }
     let effort = Effort { most, batch, seed };
-    if words.iter().any(|w| w == "--digits") {
+    if has("--exact") {
+        return exact::exact(tasks, noise, seed);
+    }
+    if has("--digits") {
         return digits::digits(tasks, &effort);
     }
     let mut rng = rng::stream(seed);
@@ -196,6 +210,8 @@ fn amortized(model: &str, csv: &str) -> Joint {
 struct Found {
     /// The squared error of the predictive mean at new points, with its standard error over tasks.
     error: (f64, f64),
+    /// The median of the tasks' squared errors.
+    median: f64,
     /// The share of new points in their 90% intervals.
     coverage: f64,
     /// Seconds that finding the weights took.
@@ -213,18 +229,32 @@ fn evaluate(
     let start = Instant::now();
     let locals = new.adapted(globals, steps).expect("the plate is amortised");
     let adapting = start.elapsed().as_secs_f64();
-    let curve = whole.requested(|q| q.name == "f");
-    let mut workspace = curve.workspace::<f64>();
     let sigma = new.sites().iter().find(|s| s.name == "sigma");
     let sigma = globals[sigma.expect("the noise is a global").offset].exp();
-    let mut draws: Vec<Vec<f64>> = vec![Vec::new(); truth.len()];
-    for _ in 0..DRAWS {
+    let draw = |_| {
         let mut z = globals.to_vec();
         let weights = locals.mean.iter().zip(&locals.log_sd);
         z.extend(weights.map(|(mean, log_sd)| {
             let e: f64 = StandardNormal.sample(rng);
             mean + log_sd.exp() * e
         }));
+        z
+    };
+    score(whole, sigma, truth, adapting, draw)
+}
+
+/// What draws of all coordinates, given the points that a task was learned from, say of the others.
+fn score(
+    whole: &Joint,
+    sigma: f64,
+    truth: &[Truth],
+    adapting: f64,
+    draw: impl FnMut(usize) -> Vec<f64>,
+) -> Found {
+    let curve = whole.requested(|q| q.name == "f");
+    let mut workspace = curve.workspace::<f64>();
+    let mut draws: Vec<Vec<f64>> = vec![Vec::new(); truth.len()];
+    for z in (0..DRAWS).map(draw) {
         curve.value(&z, &mut workspace);
         for (draws, f) in draws.iter_mut().zip(workspace.output(0)) {
             draws.push(*f);
@@ -244,9 +274,12 @@ fn evaluate(
         rows += 1.0;
     }
     let mean = errors.iter().sum::<f64>() / errors.len() as f64;
+    let mut sorted = errors.clone();
+    sorted.sort_by(f64::total_cmp);
     let square: f64 = errors.iter().map(|e| (e - mean).powi(2)).sum();
     Found {
         error: (mean, square.sqrt() / errors.len() as f64),
+        median: sorted[sorted.len() / 2],
         coverage: inside / rows,
         adapting,
     }

@@ -23,6 +23,7 @@ use crate::num::rng::Rng;
 use crate::num::special;
 use rand::RngExt;
 use rayon::prelude::*;
+use std::slice;
 
 /// Draws of the guide that are weighed: the most and the fewest, and the elements that may be visited for them.
 const DRAWS: (usize, usize, usize) = (256, 64, 4_000_000);
@@ -64,6 +65,9 @@ pub(super) fn assess<D: LogDensity>(
     let q = guide.gaussian(&fit.params);
     let mut check = Check::new(elbo, integrated, &q);
     let (seed, local_seed): (u32, u32) = (rng.random(), rng.random());
+    if integrated.point {
+        return check.point(&Evidence::of_point(guide.pattern(), fit), local_seed);
+    }
     let visits = check.marginal.visits().max(1);
     let count = (DRAWS.2 / visits).clamp(DRAWS.1, DRAWS.0);
     let own = check.draw(&check.guide(), count, seed);
@@ -179,20 +183,25 @@ impl<'a> Check<'a> {
         let mut marginal =
             found.expect("invariant: a density with a forest integrates its locals out");
         let mean = marginal.globals_of(&q.mean);
-        let n = mean.len();
+        let n = if integrated.point { 0 } else { mean.len() };
         let mut scale = vec![0.0; n * n];
-        for (i, g) in forest.globals.iter().enumerate() {
+        for (i, g) in forest.globals.iter().enumerate().take(n) {
             let row = elbo.guide.pattern().row(*g as usize);
             scale[i * n..i * n + i + 1].copy_from_slice(&q.scale[row]);
         }
         marginal.centre_at(Centre {
             z: q.mean.clone(),
-            slopes: slopes(elbo.guide.pattern(), forest, q, &scale),
+            slopes: match integrated.point {
+                true => Vec::new(),
+                false => slopes(elbo.guide.pattern(), forest, q, &scale),
+            },
         });
         let mut defect = vec![0.0; n];
         let mut changes = Vec::new();
         if integrated.integral == Integral::Quadrature {
-            defect = marginal.defect(&mean, &scale);
+            if !integrated.point {
+                defect = marginal.defect(&mean, &scale);
+            }
             changes = marginal.changes(&mean);
         }
         let density = elbo.joint;
@@ -205,6 +214,34 @@ impl<'a> Check<'a> {
             defect,
             changes,
             name: Box::new(name),
+        }
+    }
+
+    /// Of globals that are a point nothing is weighed: the draws are of the locals given it.
+    fn point(&mut self, evidence: &Evidence<'_>, seed: u32) -> Diagnostics {
+        let found = self.marginal.values_with(slice::from_ref(&self.mean));
+        let (ratios, locals) = found.into_iter().unzip();
+        let drawn = Drawn {
+            points: vec![self.mean.clone()],
+            ratios,
+            locals,
+        };
+        let (trust, reason, mut text) = verdict::point(evidence, self.words());
+        if let Some(rough) = self.roughness(&drawn.points) {
+            text = format!("{text}; {rough}");
+        }
+        let (draws, log_weights) = self.summary(&drawn, &[0.0], seed);
+        Diagnostics {
+            k_hat: f64::NAN,
+            efficiency: f64::NAN,
+            text,
+            trust,
+            reason,
+            rough: false,
+            draws,
+            log_weights,
+            globals: Vec::new(),
+            sampled: None,
         }
     }
 

@@ -2,6 +2,7 @@
 
 use super::Reason;
 use super::Trust;
+use super::psis;
 use super::psis::Smoothed;
 use crate::fit::Fit;
 use crate::fit::Outcome;
@@ -61,6 +62,11 @@ impl<'a> Evidence<'a> {
             globals: pattern.dim(),
             divergence: 0.5 * variance,
         }
+    }
+
+    /// What is known where no draw was weighed.
+    pub(super) fn of_point(pattern: &Pattern, fit: &'a Fit) -> Evidence<'a> {
+        Evidence::new(pattern, fit, &[], &psis::smooth(&[]))
     }
 
     /// The same evidence, of so many globals.
@@ -195,6 +201,21 @@ impl<'a> Evidence<'a> {
             self.k_hat,
             self.reliable()
         )
+    }
+}
+
+/// The verdict on globals that are a point; `how` says what became of the locals.
+pub(super) fn point(evidence: &Evidence<'_>, how: &str) -> Verdict {
+    match evidence.ending() {
+        Some((trust, Reason::Point, _)) => (
+            trust,
+            Reason::Point,
+            format!(
+                "the globals are one point, the mode of their density: means may hold, and intervals leave out how uncertain it is; {how} given it"
+            ),
+        ),
+        Some(ending) => ending,
+        None => evidence.converged(),
     }
 }
 

@@ -128,6 +128,7 @@ pub fn compose<'a, D: LogDensity>(joint: &'a D, guide: &'a Guide) -> Elbo<'a, D>
                 _ if how == How::Steps => how,
                 _ if guide.pattern().is_empty() => How::Point,
                 Some(integrated) => match (integrated.forest.terms[k], integrated.integral) {
+                    (None, _) if integrated.point => How::Point,
                     (None, _) => How::Draws,
                     (Some(_), Integral::Exact) => How::Integral,
                     (Some(_), Integral::Quadrature) => How::Nodes,

@@ -1,10 +1,14 @@
 //! The fit of a guide that integrates the locals out: the mode of the globals' density, a Gaussian around it, the finer rule's correction.
+//!
+//! Where the globals are a point the mode is all that is sought.
 
 use super::AnyElbo;
 use super::Doubt;
 use super::Ending;
 use super::Run;
+use super::lbfgs;
 use super::lbfgs::End;
+use super::lbfgs::Rule;
 use super::mode;
 use super::mode::Near;
 use super::mode::Scale;
@@ -29,6 +33,12 @@ const CLIMB: usize = 300;
 const NEARBY: Near = Near {
     longest: 1.0,
     gain: 1.0,
+};
+/// When a point is the mode: each coordinate, and the density.
+const POINT: Rule = Rule {
+    iterations: 0,
+    longest: 1e-2,
+    gain: 1e-4,
 };
 /// Globals up to which the curvature at the mode is found by differences of gradients.
 const FEW: usize = 20;
@@ -64,7 +74,10 @@ pub(super) fn maximise(
         order: Order::Low,
         doubt: None,
     };
-    let (q, ending) = fitted.globals(&start, seed);
+    let (q, ending) = match integrated.point {
+        true => fitted.point(&start),
+        false => fitted.globals(&start, seed),
+    };
     let mut doubt = fitted.doubt;
     let Some(q) = q else {
         let unmoved = Gaussian {
@@ -74,7 +87,8 @@ pub(super) fn maximise(
         return (unmoved, ending, None, doubt);
     };
     let gaussian = gaussian(elbo, &mut marginal, &q);
-    if let (Ending::Converged, None | Some(Doubt::Unsettled)) = (&ending, &doubt) {
+    let spreads = q.scale.n > 0;
+    if let (true, Ending::Converged, None | Some(Doubt::Unsettled)) = (spreads, &ending, &doubt) {
         let found = other_mode(&mut marginal, &start, &q, seed.wrapping_add(4));
         let found = found.map(|found| {
             let at = marginal.with_globals(&gaussian.mean, &found.at);
@@ -127,7 +141,7 @@ impl Fitted<'_, '_, '_, '_> {
         if n == 0 {
             let q = Dense {
                 mean: Vec::new(),
-                scale: Scale::unit(0),
+                scale: Scale::none(),
             };
             return (Some(q), Ending::Converged);
         }
@@ -179,6 +193,30 @@ impl Fitted<'_, '_, '_, '_> {
             ending = self.settle(&mut q, count, seed);
         }
         (Some(q), ending)
+    }
+
+    /// The mode of the globals' density.
+    fn point(&mut self, start: &[f64]) -> (Option<Dense>, Ending) {
+        let mut mean = self.marginal.globals_of(start);
+        let (marginal, run) = (&mut *self.marginal, &mut *self.run);
+        let mut function = |theta: &[f64], out: &mut [f64]| {
+            let value = marginal.gradient(theta, Order::Low, out);
+            out.iter_mut().for_each(|g| *g = -*g);
+            -value
+        };
+        let rule = Rule {
+            iterations: run.left(),
+            ..POINT
+        };
+        let (end, _) = lbfgs::minimise(&mut function, &mut mean, rule, &mut |v| run.tell(-v));
+        let ending = match end {
+            End::Converged | End::Flat => Ending::Converged,
+            End::Spent => Ending::Spent,
+            End::Stopped => Ending::Interrupted,
+            End::NotFinite => Ending::NotFinite(self.marginal.point().to_vec()),
+        };
+        let scale = Scale::none();
+        (Some(Dense { mean, scale }), ending)
     }
 
     /// No mode: the globals of the last point, everything else as at the start.
@@ -288,16 +326,17 @@ impl Fitted<'_, '_, '_, '_> {
 /// The joint Gaussian nearest to q over the globals and the locals given them: `φ = φ̂ + J (θ − μ)` and spreads as at μ.
 fn gaussian(elbo: &AnyElbo<'_>, marginal: &mut Marginal<'_>, q: &Dense) -> Gaussian {
     let (pattern, forest) = (elbo.guide.pattern(), marginal.forest());
-    let n = q.mean.len();
+    let n = q.scale.n;
     let mut scale = pattern.identity();
-    for (i, g) in forest.globals.iter().enumerate() {
+    for (i, g) in forest.globals.iter().enumerate().take(n) {
         let row = pattern.row(*g as usize);
         scale[row].copy_from_slice(&q.scale.columns[i * n..i * n + i + 1]);
     }
-    // Of many globals the slopes are those at the mode.
-    let found = match n > FEW {
-        true => marginal.move_centre(&q.mean),
-        false => marginal.recentre(&q.mean).is_some(),
+    let found = match n {
+        0 => marginal.stand_at(&q.mean),
+        1..=FEW => marginal.recentre(&q.mean).is_some(),
+        // Of many globals the slopes are those at the mode.
+        _ => marginal.move_centre(&q.mean),
     };
     let Some(centre) = marginal.centre().filter(|_| found).cloned() else {
         let mut mean = marginal.point().to_vec();
@@ -322,7 +361,7 @@ fn gaussian(elbo: &AnyElbo<'_>, marginal: &mut Marginal<'_>, q: &Dense) -> Gauss
                         row[c] -= couple * value;
                     }
                 }
-                for (j, g) in forest.globals.iter().enumerate() {
+                for (j, g) in forest.globals.iter().enumerate().take(n) {
                     let slopes = (j..n).map(|k| centre.slopes[k][at] * q.scale.columns[k * n + j]);
                     row[*g as usize] = slopes.sum();
                 }
@@ -349,7 +388,7 @@ fn bound(
     let affordable = REPORTED.2 / marginal.visits().max(1);
     let least = (2 * q.mean.len()).clamp(REPORTED.1, 64);
     let count = affordable.clamp(least, REPORTED.0);
-    let noise = match q.mean.len() {
+    let noise = match q.scale.n {
         0 => Noise::none(0),
         n => Noise::dense(n, count, seed),
     };

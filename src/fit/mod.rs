@@ -11,6 +11,7 @@ mod prior;
 mod response;
 mod restarts;
 mod start;
+mod state;
 mod stochastic;
 #[cfg(test)]
 mod tests;
@@ -33,6 +34,7 @@ pub use response::Response;
 pub use response::responds;
 pub use response::response;
 pub use restarts::OtherMode;
+pub use state::State;
 
 /// The ELBO of whatever density.
 type AnyElbo<'a> = Elbo<'a, dyn LogDensity + 'a>;
@@ -70,6 +72,8 @@ pub struct Fit {
     pub outcome: Outcome,
     /// What was seen on the way that speaks against a Gaussian around one mode.
     pub doubt: Option<Doubt>,
+    /// Where it stood, if it went by stochastic steps and ended before it had converged.
+    pub state: Option<State>,
 }
 
 /// What speaks against a Gaussian around the mode that was found.
@@ -112,6 +116,25 @@ enum Ending {
 /// By fixed noise and L-BFGS where the noise can outnumber the parameters of every row of S, else by stochastic gradients.
 /// The same `rng` gives the same bits.
 pub fn run<D: LogDensity>(elbo: &Elbo<'_, D>, settings: &mut Settings<'_>, rng: &mut Rng) -> Fit {
+    go_on(elbo, settings, rng, None)
+}
+
+/// The same from where another fit of the same ELBO, settings and `rng` ended early: what comes of it has the bits of a fit that did not.
+pub fn resume<D: LogDensity>(
+    elbo: &Elbo<'_, D>,
+    settings: &mut Settings<'_>,
+    rng: &mut Rng,
+    state: State,
+) -> Fit {
+    go_on(elbo, settings, rng, Some(state))
+}
+
+fn go_on<D: LogDensity>(
+    elbo: &Elbo<'_, D>,
+    settings: &mut Settings<'_>,
+    rng: &mut Rng,
+    state: Option<State>,
+) -> Fit {
     let elbo = &elbo.erased();
     let guide = elbo.guide;
     let (seed, report) = (rng.random::<u32>(), rng.random::<u32>());
@@ -119,6 +142,7 @@ pub fn run<D: LogDensity>(elbo: &Elbo<'_, D>, settings: &mut Settings<'_>, rng: 
         elbo,
         settings,
         history: Vec::new(),
+        state,
     };
     if let Some(integrated) = guide.integrated() {
         return integrating(run, integrated, seed);
@@ -133,7 +157,7 @@ pub fn run<D: LogDensity>(elbo: &Elbo<'_, D>, settings: &mut Settings<'_>, rng: 
             (answer, ending, None)
         }
     };
-    let mut history = run.history;
+    let (mut history, state) = (run.history, run.state);
     let noise = if elbo.is_exact() || guide.pattern().is_empty() {
         Noise::none(guide.dim())
     } else {
@@ -164,6 +188,7 @@ pub fn run<D: LogDensity>(elbo: &Elbo<'_, D>, settings: &mut Settings<'_>, rng: 
         history,
         outcome,
         doubt,
+        state,
     }
 }
 
@@ -254,6 +279,7 @@ fn integrating(mut run: Run<'_, '_>, integrated: &Integrated, seed: u32) -> Fit 
         history,
         outcome,
         doubt,
+        state: None,
     }
 }
 
@@ -265,6 +291,8 @@ struct Run<'a, 'b> {
     elbo: &'a AnyElbo<'a>,
     settings: &'a mut Settings<'b>,
     history: Vec<f64>,
+    /// Where an earlier run stood, and in the end where this one does.
+    state: Option<State>,
 }
 
 impl Run<'_, '_> {

@@ -22,14 +22,23 @@ impl Near {
     };
 }
 
-/// A linear scale: columns of a square matrix, row by row.
+/// A linear scale: columns of a square matrix, row by row; nothing for a point.
 #[derive(Clone, Debug)]
 pub(super) struct Scale {
+    /// Its columns: the number of coordinates, or 0 for a point.
     pub n: usize,
     pub columns: Vec<f64>,
 }
 
 impl Scale {
+    /// That of a point.
+    pub fn none() -> Scale {
+        Scale {
+            n: 0,
+            columns: Vec::new(),
+        }
+    }
+
     /// One unit for each coordinate.
     pub fn unit(n: usize) -> Scale {
         let mut columns = vec![0.0; n * n];
@@ -73,7 +82,10 @@ impl Scale {
 
     /// `from + S x`.
     pub fn at(&self, from: &[f64], x: &[f64]) -> Vec<f64> {
-        let rows = self.columns.chunks_exact(self.n.max(1));
+        if self.n == 0 {
+            return from.to_vec();
+        }
+        let rows = self.columns.chunks_exact(self.n);
         from.iter()
             .zip(rows)
             .map(|(from, row)| row.iter().zip(x).fold(*from, |sum, (s, x)| sum + s * x))

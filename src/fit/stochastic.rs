@@ -6,6 +6,7 @@
 
 use super::Ending;
 use super::Run;
+use super::State;
 use super::batches::Batches;
 use super::prior;
 use super::start::Start;
@@ -15,6 +16,7 @@ use crate::guide::Guide;
 use crate::guide::noise::Noise;
 use crate::joint::Evaluator;
 use std::collections::VecDeque;
+use std::mem;
 
 /// How long steps are, and how many looks they are made of.
 #[derive(Clone, Copy, Debug)]
@@ -93,7 +95,35 @@ const NARROW: f64 = 0.1;
 /// The share of the learning rate that is left after a plateau.
 const SLOWER: f64 = 0.4;
 
-/// Steps uphill until the value no longer rises.
+/// Where steps stand: all that those to come depend on.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Progress {
+    pub x: Vec<f64>,
+    pub adam: Adam,
+    pub rate: f64,
+    /// The windows before this one, the oldest first.
+    pub before: VecDeque<Window>,
+    pub window: Window,
+    /// Steps of this window so far, and of all.
+    pub tried: usize,
+    pub step: u32,
+}
+
+impl Progress {
+    fn new(len: usize, pace: Pace) -> Progress {
+        Progress {
+            x: vec![0.0; len],
+            adam: Adam::new(len),
+            rate: pace.rates.0,
+            before: VecDeque::new(),
+            window: Window::new(len),
+            tried: 0,
+            step: 0,
+        }
+    }
+}
+
+/// Steps uphill until the value no longer rises; from where an earlier run stood, if there was one.
 fn climb(
     run: &mut Run<'_, '_>,
     view: &Whitened<'_>,
@@ -101,17 +131,37 @@ fn climb(
     mut batches: Option<Batches>,
     seed: u32,
 ) -> (Gaussian, Ending) {
+    let mut now = Progress::new(view.len(), pace);
+    if let Some(State { progress, history }) = run.state.take().filter(|s| s.fits(view.len())) {
+        (now, run.history) = (progress, history);
+    }
+    if let Some(batches) = &mut batches {
+        (0..now.step).for_each(|_| _ = batches.next_batch());
+    }
+    let (answer, ending) = steps(run, view, pace, batches, seed, &mut now);
+    run.state = match ending {
+        Ending::Interrupted | Ending::Spent => Some(State {
+            progress: now,
+            history: run.history.clone(),
+        }),
+        Ending::Converged | Ending::NotFinite(_) => None,
+    };
+    (answer, ending)
+}
+
+fn steps(
+    run: &mut Run<'_, '_>,
+    view: &Whitened<'_>,
+    pace: Pace,
+    mut batches: Option<Batches>,
+    seed: u32,
+    now: &mut Progress,
+) -> (Gaussian, Ending) {
     let guide = run.elbo.guide;
     let mut estimate = Estimate::new(run, view);
-    let mut adam = Adam::new(view.len());
-    let mut x = vec![0.0; view.len()];
-    let mut rate = pace.rates.0;
-    let mut before: VecDeque<Window> = VecDeque::new();
-    let mut step = 0_u32;
     loop {
-        let mut window = Window::new(view.len());
-        for _ in 0..pace.window {
-            let number = seed.wrapping_add(step);
+        for _ in now.tried..pace.window {
+            let number = seed.wrapping_add(now.step);
             let noise = match guide.pattern().is_empty() {
                 true => Noise::none(guide.dim()),
                 false => Noise::paired(guide, pace.pairs, number),
@@ -122,50 +172,55 @@ fn climb(
                     .evaluator
                     .batch(Some((elements, u64::from(number) + 1)));
             }
-            step += 1;
+            now.step += 1;
+            now.tried += 1;
             let mut gradient = vec![0.0; view.len()];
-            let value = estimate.evaluate(&x, &noise, &mut gradient);
+            let value = estimate.evaluate(&now.x, &noise, &mut gradient);
             if !value.is_finite() || gradient.iter().any(|g| !g.is_finite()) {
                 // Half the way back to the last average, and smaller steps.
-                rate *= 0.5;
-                adam = Adam::new(view.len());
-                let Some(last) = before.back().filter(|_| rate > 1e-3 * pace.rates.1) else {
-                    return (view.gaussian(&x), Ending::NotFinite(estimate.z.clone()));
+                now.rate *= 0.5;
+                now.adam = Adam::new(view.len());
+                let Some(last) = (now.before.back()).filter(|_| now.rate > 1e-3 * pace.rates.1)
+                else {
+                    return (view.gaussian(&now.x), Ending::NotFinite(estimate.z.clone()));
                 };
-                for (x, mean) in x.iter_mut().zip(&last.mean) {
+                for (x, mean) in now.x.iter_mut().zip(&last.mean) {
                     *x = 0.5 * (*x + mean);
                 }
                 continue;
             }
-            adam.step(&gradient, rate.min(pace.ceiling(run)), &mut x);
-            window.add(&x, value);
+            let rate = now.rate.min(pace.ceiling(run));
+            now.adam.step(&gradient, rate, &mut now.x);
+            now.window.add(&now.x, value);
             if !run.tell(value) {
-                return (view.gaussian(&x), Ending::Interrupted);
+                return (view.gaussian(&now.x), Ending::Interrupted);
             }
             if run.left() == 0 {
-                return (view.gaussian(&window.mean), Ending::Spent);
+                return (view.gaussian(&now.window.mean), Ending::Spent);
             }
         }
+        let window = mem::replace(&mut now.window, Window::new(view.len()));
+        now.tried = 0;
         // A plateau: the average value no longer rises by more than its noise.
-        let full = before.len() == pace.patience;
-        let flat = before.front().filter(|_| full).is_some_and(|earlier| {
+        let full = now.before.len() == pace.patience;
+        let flat = now.before.front().filter(|_| full).is_some_and(|earlier| {
             let variance = window.variance() + earlier.variance();
             let error = variance.sqrt() / (pace.window as f64).sqrt();
             window.value - earlier.value < 2.0 * error
         });
-        if flat && rate <= pace.rates.1 {
-            before.push_back(window);
-            return (view.gaussian(&average(&before)), Ending::Converged);
+        if flat && now.rate <= pace.rates.1 {
+            now.before.push_back(window);
+            return (view.gaussian(&average(&now.before)), Ending::Converged);
         }
         if flat {
-            rate *= SLOWER;
-            x.clone_from(&window.mean);
-            before.clear();
+            now.rate *= SLOWER;
+            now.x.clone_from(&window.mean);
+            now.before.clear();
         } else {
             if full {
-                before.pop_front();
+                now.before.pop_front();
             }
-            before.push_back(window);
+            now.before.push_back(window);
         }
     }
 }
@@ -239,11 +294,12 @@ impl<'a> Estimate<'a> {
 }
 
 /// Averages over a window.
-struct Window {
-    count: f64,
-    mean: Vec<f64>,
-    value: f64,
-    squares: f64,
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Window {
+    pub count: f64,
+    pub mean: Vec<f64>,
+    pub value: f64,
+    pub squares: f64,
 }
 
 impl Window {
@@ -272,10 +328,11 @@ impl Window {
 }
 
 /// Adam (Kingma & Ba 2015) going uphill.
-struct Adam {
-    first: Vec<f64>,
-    second: Vec<f64>,
-    steps: i32,
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Adam {
+    pub first: Vec<f64>,
+    pub second: Vec<f64>,
+    pub steps: i32,
 }
 
 impl Adam {

@@ -471,6 +471,7 @@ fn stochastic_steps_reach_the_evidence() {
         elbo: &elbo,
         settings: &mut settings,
         history: Vec::new(),
+        state: None,
     };
     let start = start::find(&mut run, 3).expect("finite");
     // Spoil the start: a wrong centre and no correlations.

@@ -36,19 +36,12 @@ pub fn derive<D: LogDensity + ?Sized>(density: &D, spec: &GuideSpec) -> Result<G
         .default
         .or_else(|| rule(rules, |t| t == GuideTarget::Default));
     let (integrated, approximated) = integrated(density, wanted)?;
-    let default = match (&integrated, wanted) {
-        (Some(_), _) => GuideFamily::Marginal,
-        (None, Some(family)) => family,
-        (None, None) => GuideFamily::Structured,
+    let otherwise = match &integrated {
+        Some(_) => GuideFamily::Marginal,
+        None => GuideFamily::Structured,
     };
-    let families: Vec<GuideFamily> = sites
-        .iter()
-        .map(|site| {
-            rule(rules, |t| t == GuideTarget::Latent(site.latent))
-                .or_else(|| rule(rules, |t| t == GuideTarget::Plate(site.plate)))
-                .unwrap_or(default)
-        })
-        .collect();
+    let default = wanted.unwrap_or(otherwise);
+    let families = families(sites, rules, default);
     let members = |family| {
         (sites.iter().zip(&families))
             .filter(move |(_, f)| **f == family)
@@ -124,6 +117,16 @@ pub fn derive<D: LogDensity + ?Sized>(density: &D, spec: &GuideSpec) -> Result<G
     })
 }
 
+/// The family of each site: that of the rule for it, for its plate, or the default.
+fn families(sites: &[Site], rules: &[GuideRule], default: GuideFamily) -> Vec<GuideFamily> {
+    let of = |site: &Site| {
+        rule(rules, |t| t == GuideTarget::Latent(site.latent))
+            .or_else(|| rule(rules, |t| t == GuideTarget::Plate(site.plate)))
+            .unwrap_or(default)
+    };
+    sites.iter().map(of).collect()
+}
+
 /// What is integrated out, or why nothing is though it was tried: where `marginal` is asked for, and by default where there are locals and the model says nothing else.
 fn integrated<D: LogDensity + ?Sized>(
     density: &D,
@@ -133,10 +136,9 @@ fn integrated<D: LogDensity + ?Sized>(
     let asked = |r: &&GuideRule| r.family == GuideFamily::Marginal;
     let named = rules.iter().find(|r| r.target != GuideTarget::Default);
     if wanted == Some(GuideFamily::Marginal) || rules.iter().any(|r| asked(&r)) {
-        let found = match named {
-            Some(_) => Err("the guide block has rules for single variables or plates".to_owned()),
-            None => marginal::integrated(density),
-        };
+        let default = wanted.unwrap_or(GuideFamily::Marginal);
+        let families = families(density.sites(), rules, default);
+        let found = marginal::integrated(density, &families);
         return found.map(|found| (Some(found), None)).map_err(|why| {
             let message = format!("`marginal` is not possible for this model: {why}");
             let problem = match rules.iter().find(asked) {
@@ -152,7 +154,8 @@ fn integrated<D: LogDensity + ?Sized>(
     if wanted.is_some() || named.is_some() || flat {
         return Ok((None, None));
     }
-    Ok(match marginal::integrated(density) {
+    let families = vec![GuideFamily::Marginal; density.sites().len()];
+    Ok(match marginal::integrated(density, &families) {
         Ok(found) if found.forest.plates.is_empty() => {
             (None, Some("no plate's elements are independent".to_owned()))
         }

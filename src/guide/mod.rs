@@ -52,6 +52,8 @@ pub struct Integrated {
     pub forest: Forest,
     /// How.
     pub integral: Integral,
+    /// Whether the globals are a point and not a Gaussian.
+    pub point: bool,
 }
 
 /// The guide's factor of one latent variable.

@@ -16,6 +16,7 @@ use crate::typed::ExprKind;
 use crate::typed::Function;
 use crate::typed::LogProb;
 use crate::typed::Scaling;
+use crate::typed::lower_places;
 use std::sync::Arc;
 
 impl Lowering<'_> {
@@ -240,6 +241,13 @@ impl Lowering<'_> {
                         .collect()
                 };
                 event(self, EventOp::Pick(places))
+            }
+            Function::LowerTriangular if nodes.len() == 2 => {
+                let places = lower_places(dims[1][0]).into_iter();
+                let places = places.map(|p| p.map_or(EventOp::ZERO, |p| p as u32));
+                let parts = event(self, EventOp::Stack);
+                self.builder
+                    .event(EventOp::Pick(places.collect()), &[parts])
             }
             Function::LowerTriangular => {
                 let n = dims[0][0];

@@ -185,7 +185,7 @@ impl LogDensity for Joint {
                 "rows are read in chunks for every gradient, too slowly to integrate".to_owned(),
             );
         }
-        locals::plan(self)
+        Ok(locals::plan(self))
     }
 
     fn locals<'a>(&'a self, forest: &'a Forest) -> Option<Box<dyn Locals + 'a>> {

@@ -127,7 +127,7 @@ type Another<'a> = Arc<dyn Fn() -> Option<Box<dyn Locals + 'a>> + Send + Sync + 
 pub struct Centre {
     /// All coordinates.
     pub z: Vec<f64>,
-    /// For each global the derivative of every local mode, over all coordinates; 0 for globals.
+    /// For each global the derivative of every local mode, over all coordinates, 0 for globals; none where modes are not predicted.
     pub slopes: Vec<Vec<f64>>,
 }
 
@@ -304,6 +304,15 @@ impl<'a> Marginal<'a> {
         };
         let z = self.curved(theta);
         let found = z.is_some();
+        self.centre = z.map(|z| Centre { z, slopes });
+        found
+    }
+
+    /// Takes a point with its modes for the only one that is asked about; false if they are not found.
+    pub fn stand_at(&mut self, theta: &[f64]) -> bool {
+        let z = self.curved(theta);
+        let found = z.is_some();
+        let slopes = Vec::new();
         self.centre = z.map(|z| Centre { z, slopes });
         found
     }

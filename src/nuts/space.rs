@@ -87,7 +87,9 @@ impl<'a, D: LogDensity + Sync + ?Sized> Globals<'a, D> {
     }
 
     fn marginal(&self) -> Marginal<'_> {
-        let Integrated { forest, integral } = self.integrated;
+        let Integrated {
+            forest, integral, ..
+        } = self.integrated;
         let found = Marginal::new(self.density, forest, *integral);
         found.expect("invariant: a density with a forest integrates its locals out")
     }

@@ -23,9 +23,11 @@ use crate::joint::locals::Ancestor;
 use crate::joint::locals::Forest;
 use crate::joint::locals::LocalPlate;
 use crate::marginal;
+use crate::marginal::Conditional;
 use crate::marginal::Integral;
 use crate::marginal::Marginal;
 use crate::num::rng;
+use crate::num::rng::Rng;
 use crate::shape::PlateId;
 use crate::typed::DataKind;
 use crate::typed::Depends;
@@ -85,6 +87,8 @@ struct Drawn {
     /// For each of them the draw of the posterior that it goes on from.
     of: Vec<usize>,
     how: Elimination,
+    /// What the draws are of, where the globals are a point and the locals independent Gaussians.
+    normal: Option<Locals>,
 }
 
 /// Finds the locals of elements that a posterior does not have, given their data: a mixture over draws of everything else, under each
@@ -131,7 +135,7 @@ pub fn adapt(posterior: &Posterior, joint: &Joint, seed: u64) -> Result<Adapted,
     };
     let names = joint.quantities().iter().filter(|q| listed(q.plate));
     Ok(Adapted {
-        posterior: extended(posterior, joint, &new, &found.draws, &found.of),
+        posterior: extended(posterior, joint, &new, &found),
         draws: found.draws,
         elements: new
             .iter()
@@ -160,7 +164,7 @@ impl Task<'_> {
             let s = (2 * k + 1) * all / (2 * count);
             let mut z = vec![0.0; self.joint.dim()];
             self.matched
-                .fill(self.posterior.draw(s), self.joint.sites(), &mut z);
+                .fill(self.posterior, s, self.joint.sites(), &mut z);
             (s, z)
         };
         (0..count).map(point).collect()
@@ -181,25 +185,35 @@ impl Task<'_> {
         if marginal.recentre(&mean).is_none() {
             marginal.uncentre();
         }
+        // A point for the globals is in every draw: the locals given it are found once.
+        let mut found: Vec<(f64, Conditional<'_>)> = Vec::new();
         let mut given = Vec::with_capacity(own);
-        for (s, point) in &points {
-            let (value, locals) = marginal.value_with(point);
-            if value.is_finite() {
-                given.push((*s, locals));
+        for (k, (s, point)) in points.iter().enumerate() {
+            if k == 0 || points[k - 1].1 != *point {
+                found.push(marginal.value_with(point));
+            }
+            let last = found.len() - 1;
+            if found[last].0.is_finite() {
+                given.push((*s, last));
             }
         }
         let times = DRAWS.div_ceil(given.len().max(1));
         let noise = Noise::independent(self.joint.dim(), given.len() * times, self.seed);
         let place = |(k, noise): (usize, &[f64])| {
-            let (s, locals) = &given[k / times];
-            (locals.draw(&forest.plates, noise), *s)
+            let (s, locals) = given[k / times];
+            (found[locals].1.draw(&forest.plates, noise), s)
         };
         let (draws, of) = noise.draws().enumerate().map(place).unzip();
         let how = match integral {
             Integral::Exact => Elimination::Exact,
             Integral::Quadrature => Elimination::Quadrature,
         };
-        Drawn { draws, of, how }
+        Drawn {
+            draws,
+            of,
+            how,
+            normal: None,
+        }
     }
 
     /// The locals by gradient steps, under each of some draws of the globals; `steps` is the joint density that makes them.
@@ -207,46 +221,73 @@ impl Task<'_> {
         let own = (GLOBALS.2 / steps.visits().max(1)).clamp(FITS, GLOBALS.0);
         let count = (STEPPED.0 / self.joint.dim().max(1)).clamp(STEPPED.1, DRAWS);
         let points = self.points(own.min(count));
-        let times = count.div_ceil(points.len().max(1));
-        let (globals, locals): (Vec<&Site>, Vec<&Site>) =
-            (self.joint.sites().iter()).partition(|site| site.plate == PlateId::TOP);
+        let globals = self.joint.sites().iter();
+        let globals: Vec<&Site> = globals.filter(|s| s.plate == PlateId::TOP).collect();
+        let above = |z: &[f64]| -> Vec<f64> {
+            let of = |site: &&Site| z[site.offset..site.offset + site.width].to_vec();
+            globals.iter().flat_map(of).collect()
+        };
+        let adapted = |above: &[f64]| {
+            let q = steps.adapted(above, number)?;
+            let finite = q.mean.iter().chain(&q.log_sd).all(|x| x.is_finite());
+            finite.then_some(q)
+        };
         let mut drawn = Drawn {
             draws: Vec::new(),
             of: Vec::new(),
             how: Elimination::Steps,
+            normal: None,
         };
-        // A point for the globals is in every draw: what the steps make of it is the same.
-        let mut last: Option<(Vec<f64>, Locals)> = None;
         let mut rng = rng::stream(u64::from(self.seed));
+        let first = points.first().map_or(Vec::new(), |(_, z)| above(z));
+        if points.iter().all(|(_, z)| above(z) == first) {
+            // What the steps make of a point is the same for all draws. Where the locals are not listed their means are enough.
+            let listed = self.joint.dim() <= LISTED;
+            let times = count.div_ceil(points.len().max(1));
+            let times = if listed { times } else { 1 };
+            drawn.normal = adapted(&first);
+            for (s, z) in points.into_iter().take(if listed { count } else { 1 }) {
+                for _ in 0..if drawn.normal.is_some() { times } else { 0 } {
+                    let noise = listed.then_some(&mut rng);
+                    drawn.draws.extend(
+                        drawn
+                            .normal
+                            .as_ref()
+                            .map(|q| self.with_locals(&z, q, noise)),
+                    );
+                    drawn.of.push(s);
+                }
+            }
+            return drawn;
+        }
+        let times = count.div_ceil(points.len().max(1));
         for (s, z) in points {
-            let above: Vec<f64> = (globals.iter())
-                .flat_map(|site| z[site.offset..site.offset + site.width].iter().copied())
-                .collect();
-            let known = last.take().filter(|(at, _)| *at == above);
-            let Some(found) = known.or_else(|| {
-                let found = steps.adapted(&above, number)?;
-                Some((above, found))
-            }) else {
+            let Some(q) = adapted(&above(&z)) else {
                 continue;
             };
-            let q = &found.1;
-            let finite = q.mean.iter().chain(&q.log_sd).all(|x| x.is_finite());
-            for _ in 0..if finite { times } else { 0 } {
-                let mut z = z.clone();
-                let mut own = q.mean.iter().zip(&q.log_sd);
-                for site in &locals {
-                    let places = site.offset..site.offset + site.width * site.len;
-                    for (z, (mean, log_sd)) in z[places].iter_mut().zip(own.by_ref()) {
-                        let e: f64 = StandardNormal.sample(&mut rng);
-                        *z = mean + log_sd.exp() * e;
-                    }
-                }
-                drawn.draws.push(z);
+            for _ in 0..times {
+                drawn.draws.push(self.with_locals(&z, &q, Some(&mut rng)));
                 drawn.of.push(s);
             }
-            last = Some(found);
         }
         drawn
+    }
+
+    /// All coordinates with the locals drawn from their Gaussians, or at their means.
+    fn with_locals(&self, z: &[f64], q: &Locals, mut rng: Option<&mut Rng>) -> Vec<f64> {
+        let mut z = z.to_vec();
+        let mut own = q.mean.iter().zip(&q.log_sd);
+        for site in (self.joint.sites().iter()).filter(|s| s.plate != PlateId::TOP) {
+            let places = site.offset..site.offset + site.width * site.len;
+            for (z, (mean, log_sd)) in z[places].iter_mut().zip(own.by_ref()) {
+                let e: f64 = match &mut rng {
+                    Some(rng) => StandardNormal.sample(*rng),
+                    None => 0.0,
+                };
+                *z = mean + log_sd.exp() * e;
+            }
+        }
+        z
     }
 
     /// The locals by a fit under each of a few draws.
@@ -255,6 +296,7 @@ impl Task<'_> {
             draws: Vec::new(),
             of: Vec::new(),
             how: Elimination::Fitted,
+            normal: None,
         };
         let points = self.points(FITS);
         let pairs = DRAWS.div_ceil(2 * points.len().max(1));
@@ -452,14 +494,9 @@ fn is_mixed(typed: &Typed, plate: PlateId) -> bool {
     })
 }
 
-/// The posterior with the new elements behind those that it has; draw `k` is one of `draws[k]` and of draw `of[k]`, or a part of them.
-fn extended(
-    posterior: &Posterior,
-    joint: &Joint,
-    new: &[PlateId],
-    draws: &[Vec<f64>],
-    of: &[usize],
-) -> Posterior {
+/// The posterior with the new elements behind those that it has: in each draw one of those found and the draw that this goes on from, or
+/// a part of them; or the Gaussians that were found.
+fn extended(posterior: &Posterior, joint: &Joint, new: &[PlateId], found: &Drawn) -> Posterior {
     let model = joint.model();
     let typed = model.typed();
     let kept = |plate: &PlateId| new.contains(plate) && !is_of_rows(typed, *plate);
@@ -479,25 +516,72 @@ fn extended(
     for (stored, more) in all.sites.iter_mut().zip(&more) {
         if let Some(site) = more {
             (stored.width, stored.len) = (site.width, stored.len + site.len);
+            stored.normal = found.normal.is_some();
         }
     }
-    let most = (KEPT.2 / all.dim().max(1)).clamp(KEPT.1, KEPT.0);
-    all.count = most.min(draws.len());
+    let size: usize = all.sites.iter().map(StoredSite::size).sum();
+    let most = (KEPT.2 / size.max(1)).clamp(KEPT.1, KEPT.0);
+    let draws = match found.normal {
+        Some(_) => posterior.count,
+        None => found.draws.len(),
+    };
+    all.count = most.min(draws);
     all.draws = Vec::with_capacity(all.count * all.dim());
     for k in 0..all.count {
-        let k = (2 * k + 1) * draws.len() / (2 * all.count);
-        let mut old = posterior.draw(of[k]);
-        for ((before, stored), more) in posterior.sites.iter().zip(&all.sites).zip(&more) {
+        let k = (2 * k + 1) * draws / (2 * all.count);
+        let (of, own) = match found.normal {
+            Some(_) => (k, &[][..]),
+            None => (found.of[k], &found.draws[k][..]),
+        };
+        let sites = posterior.sites.iter().zip(&all.sites).zip(&more);
+        let drawn = sites.filter(|((_, stored), _)| !stored.normal);
+        let mut old = posterior.draw(of);
+        for ((before, stored), more) in drawn {
             for c in 0..stored.width {
-                let (own, rest) = old.split_at(before.len);
-                all.draws.extend_from_slice(own);
+                let (known, rest) = old.split_at(before.len);
+                all.draws.extend_from_slice(known);
                 old = rest;
                 if let Some(site) = more {
-                    all.draws
-                        .extend_from_slice(&draws[k][site.offset + c * site.len..][..site.len]);
+                    let at = site.offset + c * site.len;
+                    all.draws.extend_from_slice(&own[at..at + site.len]);
                 }
             }
         }
     }
+    if let Some(normal) = &found.normal {
+        all.normals = joined(posterior, &all, &more, joint, normal);
+    }
     all
+}
+
+/// The means and sds of all Gaussian sites, the new elements behind the old ones.
+fn joined(
+    posterior: &Posterior,
+    all: &Posterior,
+    more: &[Option<&Site>],
+    joint: &Joint,
+    found: &Locals,
+) -> Vec<f64> {
+    // The locals of all sites of plates stand one after another, without the globals.
+    let above: usize = (joint.sites().iter())
+        .filter(|s| s.plate == PlateId::TOP)
+        .map(|s| s.width)
+        .sum();
+    let sds: Vec<f64> = found.log_sd.iter().map(|x| x.exp()).collect();
+    let mut old = posterior.normals.as_slice();
+    let mut out = Vec::new();
+    let sites = posterior.sites.iter().zip(&all.sites).zip(more);
+    for ((before, stored), more) in sites.filter(|((_, stored), _)| stored.normal) {
+        for new in [&found.mean, &sds] {
+            for c in 0..stored.width {
+                let (known, rest) = old.split_at(before.len);
+                out.extend_from_slice(known);
+                old = rest;
+                if let Some(site) = more {
+                    out.extend_from_slice(&new[site.offset - above + c * site.len..][..site.len]);
+                }
+            }
+        }
+    }
+    out
 }

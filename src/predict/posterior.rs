@@ -7,6 +7,7 @@ use crate::joint::Site;
 use crate::model::BoundScaling;
 use crate::model::Known;
 use crate::model::Model;
+use crate::num::rng;
 use crate::shape::Dim;
 use crate::shape::PlateId;
 use crate::typed::ColumnId;
@@ -16,6 +17,8 @@ use crate::typed::Scaling;
 use crate::typed::SizeSource;
 use crate::typed::Typed;
 use indexmap::IndexMap;
+use rand_distr::Distribution;
+use rand_distr::StandardNormal;
 use serde::Deserialize;
 use serde::Serialize;
 use std::collections::HashMap;
@@ -44,6 +47,10 @@ pub struct Posterior {
     /// Draw after draw, in each the sites one after another: coordinate `k` of element `i` of a site at `k * len + i`.
     #[serde(skip)]
     pub(super) draws: Vec<f64>,
+    /// Of sites that are not in the draws because one Gaussian serves for all of them: the means of a site, in the order of a draw, and
+    /// then the sds, site after site.
+    #[serde(skip)]
+    pub(super) normals: Vec<f64>,
 }
 
 /// A latent variable that does not stand in a plate of rows, on its unconstrained scale.
@@ -55,6 +62,21 @@ pub(super) struct StoredSite {
     /// 0 where no element is kept.
     pub(super) width: usize,
     pub(super) len: usize,
+    /// Whether its coordinates are independent Gaussians, the same in every draw of the others.
+    #[serde(default, skip_serializing_if = "is_drawn")]
+    pub(super) normal: bool,
+}
+
+impl StoredSite {
+    /// Its numbers in a draw, or its means.
+    pub(super) fn size(&self) -> usize {
+        self.width * self.len
+    }
+}
+
+/// Whether a site is in the draws.
+fn is_drawn(normal: &bool) -> bool {
+    !*normal
 }
 
 /// What `center` or `standardize` did to a column.
@@ -89,6 +111,7 @@ impl Posterior {
                     plate: Some(typed.plates()[latent.plate.index()].name.clone()),
                     width: 0,
                     len: 0,
+                    normal: false,
                 }
             })
             .collect();
@@ -138,11 +161,13 @@ impl Posterior {
                         .then(|| typed.plates()[site.plate.index()].name.clone()),
                     width: site.width,
                     len: site.len,
+                    normal: false,
                 })
                 .chain(absent)
                 .collect(),
             count: chosen.len(),
             draws,
+            normals: Vec::new(),
         }
     }
 
@@ -176,12 +201,13 @@ impl Posterior {
     /// The names of its two files.
     pub const FILES: [&'static str; 2] = ["posterior.json", "draws.f64"];
 
-    /// Its two files: what the draws are of, as JSON, and the draws, as 64-bit floating-point numbers in little-endian order.
+    /// Its two files: what the draws are of, as JSON, and the draws, as 64-bit floating-point numbers in little-endian order, behind them
+    /// the means and sds of what one Gaussian serves for.
     pub fn files(&self) -> serde_json::Result<[Vec<u8>; 2]> {
         let mut head = serde_json::to_vec(self)?;
         head.push(b'\n');
-        let draws = self.draws.iter().flat_map(|x| x.to_le_bytes()).collect();
-        Ok([head, draws])
+        let numbers = self.draws.iter().chain(&self.normals);
+        Ok([head, numbers.flat_map(|x| x.to_le_bytes()).collect()])
     }
 
     /// From its two files, or in words why not.
@@ -199,18 +225,23 @@ impl Posterior {
             f64::from_le_bytes(eight)
         });
         posterior.draws = numbers.collect();
-        if draws.len() != 8 * posterior.count * posterior.dim() {
+        let drawn = posterior.count * posterior.dim();
+        let normal = posterior.sites.iter().filter(|s| s.normal);
+        let normal: usize = normal.map(|s| 2 * s.size()).sum();
+        if draws.len() != 8 * (drawn + normal) {
             return Err("the number of draws is another".to_owned());
         }
+        posterior.normals = posterior.draws.split_off(drawn);
         Ok(posterior)
     }
 
     /// The numbers of one draw.
     pub(super) fn dim(&self) -> usize {
-        self.sites.iter().map(|s| s.width * s.len).sum()
+        let drawn = self.sites.iter().filter(|s| !s.normal);
+        drawn.map(StoredSite::size).sum()
     }
 
-    /// A draw.
+    /// A draw of the sites that are not Gaussian.
     pub(super) fn draw(&self, s: usize) -> &[f64] {
         &self.draws[s * self.dim()..][..self.dim()]
     }
@@ -234,11 +265,12 @@ impl Posterior {
                 }
             }
         });
-        let mut offset = 0;
+        let (mut drawn, mut normal) = (0, 0);
         let mut stored: HashMap<&str, (usize, &StoredSite)> = HashMap::new();
         for site in &self.sites {
-            stored.insert(&site.name, (offset, site));
-            offset += site.width * site.len;
+            let offset = if site.normal { &mut normal } else { &mut drawn };
+            stored.insert(&site.name, (*offset, site));
+            *offset += site.size() * if site.normal { 2 } else { 1 };
         }
         let mut places = Vec::new();
         for site in sites {
@@ -256,7 +288,12 @@ impl Posterior {
                     "the columns that make up a vector must be those of the fit",
                 ));
             }
-            places.push(Some((*offset, known.len)));
+            places.push(Some(StoredPlace {
+                offset: *offset,
+                size: known.size(),
+                len: known.len,
+                normal: known.normal,
+            }));
         }
         Ok(Matched {
             elements: elements.collect(),
@@ -297,8 +334,15 @@ impl Posterior {
 pub(super) struct Matched {
     /// For each plate and element its place among those of the fit.
     pub(super) elements: Vec<Vec<Option<u32>>>,
-    /// For each site its first number in a draw, and its elements there.
-    places: Vec<Option<(usize, usize)>>,
+    places: Vec<Option<StoredPlace>>,
+}
+
+/// Where a site stands in a posterior: its first number in a draw or, if it is Gaussian, its first mean; its numbers and elements.
+struct StoredPlace {
+    offset: usize,
+    size: usize,
+    len: usize,
+    normal: bool,
 }
 
 impl Matched {
@@ -311,14 +355,27 @@ impl Matched {
             .collect()
     }
 
-    /// Writes what a draw knows over unconstrained coordinates.
-    pub(super) fn fill(&self, draw: &[f64], sites: &[Site], z: &mut [f64]) {
+    /// Writes what draw `s` knows over unconstrained coordinates. Gaussians are drawn anew, alike in every call.
+    pub(super) fn fill(&self, posterior: &Posterior, s: usize, sites: &[Site], z: &mut [f64]) {
+        let draw = posterior.draw(s);
+        let mut rng = rng::stream(s as u64);
         for (site, place) in sites.iter().zip(&self.places) {
-            let Some((offset, len)) = place else { continue };
+            let Some(place) = place else { continue };
+            let numbers = if place.normal {
+                &posterior.normals[place.offset..][..2 * place.size]
+            } else {
+                &draw[place.offset..][..place.size]
+            };
             for (i, element) in self.elements[site.plate.index()].iter().enumerate() {
                 let Some(element) = element else { continue };
                 for k in 0..site.width {
-                    z[site.offset + k * site.len + i] = draw[offset + k * len + *element as usize];
+                    let at = k * place.len + *element as usize;
+                    z[site.offset + k * site.len + i] = if place.normal {
+                        let e: f64 = StandardNormal.sample(&mut rng);
+                        numbers[at] + numbers[place.size + at] * e
+                    } else {
+                        numbers[at]
+                    };
                 }
             }
         }

@@ -295,7 +295,7 @@ impl<'a> Points<'a> {
     /// All latent variables on their natural scale in draw `s`.
     fn at(&mut self, s: usize, rng: &mut Rng) -> Result<Vec<f64>, Refusal> {
         self.matched
-            .fill(self.posterior.draw(s), &self.families.sites, &mut self.z);
+            .fill(self.posterior, s, &self.families.sites, &mut self.z);
         let mut x = self.families.natural(&self.z, &mut self.natural);
         for (latent, (unseen, workspace)) in self.families.latents.iter().zip(&mut self.drawn) {
             if unseen.is_empty() {

@@ -554,7 +554,7 @@ codes! {
         with_data("plate item = 20000 {\n  x ~ Normal(0, 1)\n}\nplate row = rows {\n  data y: real\n  y ~ Normal(0, 1)\n}\nguide { default full_rank }\n", "y\n0.5\n-0.3\n");
     LocalsNotIntegrated "E0802" Error
         "the locals cannot be integrated out"
-        "`marginal` is a guide of the whole model. It integrates the variables of plates out given the globals, where their log density is quadratic or an element has at most three coordinates, and at most 300 globals are left."
+        "`marginal` is a guide of the whole model. It integrates the variables of plates out given the globals, where their log density is quadratic or an element has at most three coordinates, and at most 300 globals are left or all of these are a `point`."
         with_data("plate group {\n  w[5] ~ Normal(0, 1)\n  plate row = rows {\n    data y: binary\n    y ~ Bernoulli(logit = sum(w))\n  }\n}\nguide { default marginal }\n", "group,y\na,1\nb,0\na,0\n");
     MixedLaplace "E0803" Error
         "the guide `laplace` is mixed with another"

@@ -100,12 +100,10 @@ pub fn csv(prediction: &Prediction, model: &Model, quantiles: &[String]) -> io::
     writer.write_record(&heading)?;
     for line in lines(prediction) {
         let cell = &line.outcome.cells[line.cell];
-        let shown = |x: f64| {
-            if x.is_finite() {
-                x.to_string()
-            } else {
-                String::new()
-            }
+        // Seven digits: more than the draws can tell.
+        let shown = |x: f64| match format!("{x:.6e}").parse::<f64>() {
+            Ok(rounded) if rounded.is_finite() => rounded.to_string(),
+            Ok(_) | Err(_) => String::new(),
         };
         let mut record: Vec<String> = Vec::new();
         record.extend(several.then(|| line.variable.clone()));

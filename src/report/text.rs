@@ -247,7 +247,13 @@ pub(super) fn is_in_plate(report: &Report, parameter: &Parameter) -> bool {
 
 /// One row: decimals as far as the Monte Carlo error lets them mean something, at least two digits of the sd.
 fn cells(parameter: &Parameter) -> Vec<String> {
-    let decimals = decimals_for(parameter.sd, 2).max(decimals_for(parameter.mcse, 1).min(6));
+    let spreads = parameter.sd > 1e-12 * parameter.mean.abs();
+    let decimals = if spreads || parameter.mean.fract() == 0.0 {
+        decimals_for(parameter.sd, 2).max(decimals_for(parameter.mcse, 1).min(6))
+    } else {
+        // A point has no error to round it by.
+        decimals_for(parameter.mean, 4).min(6)
+    };
     let mut row = vec![parameter.display(), fixed(parameter.mean, decimals)];
     row.push(fixed(parameter.sd, decimals));
     row.extend(parameter.quantiles.values().map(|q| fixed(*q, decimals)));

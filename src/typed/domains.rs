@@ -243,7 +243,9 @@ fn function_range(function: Function, args: &[Range]) -> Range {
         Function::Concat => args.iter().copied().fold(first, Range::hull),
         Function::Zeros => Range::of(&[0.0]),
         Function::Identity => Range::closed(0.0, 1.0).whole(),
-        Function::Diag | Function::LowerTriangular => first.hull(Range::of(&[0.0])),
+        Function::Diag | Function::LowerTriangular => {
+            (args.iter().skip(1).copied()).fold(first.hull(Range::of(&[0.0])), Range::hull)
+        }
         Function::Length => Range::domain(Domain::Index),
         Function::LogSumExp
         | Function::LogMix

@@ -5,6 +5,7 @@ use super::ExprKind;
 use super::Function;
 use super::Slot;
 use super::check::Checker;
+use super::functions::lower_places;
 use crate::num::dense;
 use crate::shape::Dim;
 use crate::shape::Event;
@@ -186,9 +187,14 @@ fn evaluate(
             let (rows, _) = sides(events[0])?;
             (0..rows).map(|i| first[i * rows + i]).collect()
         }
-        Function::LowerTriangular => {
+        Function::LowerTriangular if events.len() == 1 => {
             let (rows, _) = sides(events[0])?;
             lower(first, rows)
+        }
+        Function::LowerTriangular => {
+            let parts = [first, second].concat();
+            let places = lower_places(second.len()).into_iter();
+            places.map(|p| p.map_or(0.0, |p| parts[p])).collect()
         }
         Function::Cholesky => {
             let (rows, _) = sides(events[0])?;

@@ -94,8 +94,8 @@ pub(super) static FUNCTIONS: &[Row] = &[
     row(
         "lower_triangular",
         Function::LowerTriangular,
-        (1, 1),
-        "lower_triangular(m: [n, n])",
+        (1, 2),
+        "lower_triangular(m: [n, n]), lower_triangular(below: [n (n - 1) / 2], diagonal: [n])",
     ),
     row(
         "cholesky",
@@ -267,6 +267,14 @@ fn shape(function: Function, args: &[Event]) -> Option<Event> {
         (Function::LowerTriangular | Function::Cholesky | Function::Inverse, [a]) => {
             square(a).map(|n| matrix(n, n))
         }
+        (Function::LowerTriangular, [below, diagonal]) => {
+            match (below.as_slice(), diagonal.as_slice()) {
+                ([Dim::Fixed(m)], [Dim::Fixed(n)]) if 2 * m + n == n * n => {
+                    Some(matrix(Dim::Fixed(*n), Dim::Fixed(*n)))
+                }
+                _ => None,
+            }
+        }
         (Function::LogDet, [a]) => square(a).map(|_| scalar()),
         (Function::Solve, [a, b]) => {
             let n = square(a)?;
@@ -306,6 +314,18 @@ fn shape(function: Function, args: &[Event]) -> Option<Event> {
             _,
         ) => None,
     }
+}
+
+/// Where the entries of `lower_triangular(below, diagonal)` with n rows are, row by row, in the numbers below the diagonal followed by
+/// those on it; `None` above the diagonal, for 0.
+pub fn lower_places(n: usize) -> Vec<Option<usize>> {
+    let below = n * n.saturating_sub(1) / 2;
+    let place = |k: usize| match (k / n, k % n) {
+        (i, j) if j < i => Some(i * (i - 1) / 2 + j),
+        (i, j) if j == i => Some(below + i),
+        (_, _) => None,
+    };
+    (0..n * n).map(place).collect()
 }
 
 /// The dimension of a square matrix.

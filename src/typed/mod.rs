@@ -37,6 +37,7 @@ use crate::tape::elementwise::Elementwise;
 pub use check::Overrides;
 pub use check::check;
 pub use dump::dump;
+pub use functions::lower_places;
 use indexmap::IndexMap;
 
 macro_rules! ids {

@@ -150,6 +150,9 @@ pub struct Fit {
     /// Elements of an amortised plate that a step of the fit sees, such as `task=32`
     #[arg(long, value_name = "PLATE=N", value_parser = batch)]
     pub batch: Option<(String, NonZeroUsize)>,
+    /// Go on with the fit in the output folder, which was interrupted or ran out of iterations
+    #[arg(long)]
+    pub resume: bool,
     /// Hold the fit against another method, side by side
     #[arg(long, value_name = "METHOD")]
     pub against: Option<Method>,

@@ -22,18 +22,22 @@ use hvi::fit::Fit;
 use hvi::fit::Outcome;
 use hvi::fit::Progress;
 use hvi::fit::Settings;
+use hvi::fit::State;
 use hvi::guide;
 use hvi::guide::GuideSpec;
 use hvi::joint;
 use hvi::joint::Joint;
 use hvi::joint::LogDensity;
 use hvi::joint::Passes;
+use hvi::model::BindingReport;
 use hvi::num::rng;
 use hvi::report;
 use hvi::report::Times;
 use hvi::report::against;
 use hvi::report::dump;
 use hvi::report::folder;
+use hvi::source::Source;
+use std::path::Path;
 use std::path::PathBuf;
 use std::time::Instant;
 
@@ -43,7 +47,10 @@ const RESPONDING: usize = 4096;
 /// Fits, prints the result and writes the fit folder.
 pub fn run(args: &Args, terminal: &Terminal) -> Result<Exit, Failure> {
     let reporting = &args.reporting;
-    let output = posterior::free(output(args), reporting)?;
+    let output = match args.resume {
+        true => output(args),
+        false => posterior::free(output(args), reporting)?,
+    };
     let start = Instant::now();
     let typed = load::checked(&args.input, terminal)?;
     let checked = start.elapsed();
@@ -51,6 +58,15 @@ pub fn run(args: &Args, terminal: &Terminal) -> Result<Exit, Failure> {
     let read = start.elapsed() - checked;
     let model = data.bind(&typed, terminal)?;
     posterior::announce(&args.input, reporting, model.report(), terminal)?;
+    let state = match args.resume {
+        true => Some(stopped(
+            &output,
+            typed.source(),
+            model.report(),
+            reporting.seed,
+        )?),
+        false => None,
+    };
 
     let joint = model.lower(typed.source(), Passes::all(), joint::lower_lazily)?;
     let mut joint = joint::amortize(joint).map_err(|p| Failure::problems(p, typed.source()))?;
@@ -87,7 +103,10 @@ pub fn run(args: &Args, terminal: &Terminal) -> Result<Exit, Failure> {
         batch,
         progress: &mut progress,
     };
-    let fit = fit::run(&elbo, &mut settings, &mut rng);
+    let fit = match state {
+        Some(state) => fit::resume(&elbo, &mut settings, &mut rng, state),
+        None => fit::run(&elbo, &mut settings, &mut rng),
+    };
     let fit_done = start.elapsed();
     let mut found = diagnostics::assess(&elbo, &fit, &mut rng);
     let samples = |progress: &hvi::nuts::Progress| watch.samples(progress);
@@ -126,6 +145,10 @@ pub fn run(args: &Args, terminal: &Terminal) -> Result<Exit, Failure> {
     watch.done();
 
     let folder = folder::compose(&report, &joint, &guide, &fit);
+    let folder = folder.map(|folder| match &fit.state {
+        Some(state) => folder.with(STATE, state.bytes()),
+        None => folder,
+    });
     let folder = kept::with_draws(folder, &joint, &found, &args.input.set)?;
     posterior::write(folder, &output)?;
     posterior::print(reporting, report, terminal)?;
@@ -138,6 +161,41 @@ pub fn run(args: &Args, terminal: &Terminal) -> Result<Exit, Failure> {
     Ok(match found.sampled {
         Some(_) => sample::exit(&found, reporting.strict, terminal),
         None => exit(args, &fit, &found, terminal),
+    })
+}
+
+/// The file with the state of a fit that ended early.
+const STATE: &str = "state.f64";
+
+/// Where the fit in a folder stood, if it is of the same model, rows and seed.
+fn stopped(
+    folder: &Path,
+    source: &Source,
+    binding: &BindingReport,
+    seed: u64,
+) -> Result<State, Failure> {
+    let shown = folder.display();
+    let refused = |message: String| {
+        Failure::hinted(
+            message,
+            "`--resume` goes on with the fit in `--output FOLDER`; without it the fit begins anew",
+        )
+    };
+    let known = folder::read(folder).map_err(refused)?;
+    let text = folder::read_file(folder, "model.hvi").map_err(refused)?;
+    let differs = [
+        (text != source.text().as_bytes(), "model"),
+        (known.rows != binding.rows, "number of rows"),
+        (known.seed != seed, "seed"),
+    ];
+    if let Some((_, what)) = differs.iter().find(|(differs, _)| *differs) {
+        return Err(refused(format!("the fit in `{shown}` has another {what}")));
+    }
+    let state = folder::read_file(folder, STATE).ok();
+    (state.as_deref().and_then(State::from_bytes)).ok_or_else(|| {
+        refused(format!(
+            "the fit in `{shown}` has come to its end, or does not go by stochastic steps"
+        ))
     })
 }
 
@@ -178,7 +236,11 @@ fn exit(args: &Args, fit: &Fit, diagnostics: &Diagnostics, terminal: &Terminal) 
         Outcome::Converged => Exit::Done,
         Outcome::Spent => {
             let message = format!("not converged after {} iterations", args.max_iterations);
-            terminal.error(&message, Some("`--max-iterations N` allows more"));
+            let hint = match fit.state {
+                Some(_) => "`--resume --max-iterations N` goes on with more",
+                None => "`--max-iterations N` allows more",
+            };
+            terminal.error(&message, Some(hint));
             Exit::Unfinished
         }
         Outcome::Broken(trace) => {
@@ -186,7 +248,8 @@ fn exit(args: &Args, fit: &Fit, diagnostics: &Diagnostics, terminal: &Terminal) 
             Exit::Unfinished
         }
         Outcome::Interrupted => {
-            terminal.error("interrupted; the result so far was written", None);
+            let hint = fit.state.as_ref().map(|_| "`--resume` goes on from there");
+            terminal.error("interrupted; the result so far was written", hint);
             Exit::Interrupted
         }
     }

@@ -359,6 +359,10 @@ impl<'a> Reader<'a> {
 
     /// Component `k` of L⁻¹ b: `(b_k − Σ_{j<k} L_kj x_j) / L_kk`.
     fn solved(&self, builder: &mut Builder, n: usize, args: &[NodeId], k: usize) -> Option<Affine> {
+        // It sees all of b up to there.
+        if k >= MOST_ATOMS {
+            return None;
+        }
         let mut found: Vec<Affine> = Vec::new();
         for i in 0..=k {
             let mut row = self.affine(builder, args[1], i)?;

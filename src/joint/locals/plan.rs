@@ -20,9 +20,6 @@ use crate::tape::NodeId;
 use crate::tape::Op;
 use std::sync::Arc;
 
-/// The most globals: their covariance is dense.
-const MOST_GLOBALS: usize = 300;
-
 /// How a node depends on the coordinates of a plate.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 enum Sees {
@@ -42,8 +39,8 @@ struct Candidate {
 /// The most coordinates of the one element above all plates.
 const WIDEST_ROOT: usize = 40;
 
-/// The forests of a joint density, the best first, or why there is none.
-pub fn plan(joint: &Joint) -> Result<Vec<Forest>, String> {
+/// The forests of a joint density, the best first; the last holds variables of plates alone.
+pub fn plan(joint: &Joint) -> Vec<Forest> {
     let mut candidates: Vec<Candidate> = Vec::new();
     for site in joint.sites.iter().filter(|s| s.plate != PlateId::TOP) {
         let size = site.width * site.len;
@@ -98,18 +95,7 @@ pub fn plan(joint: &Joint) -> Result<Vec<Forest>, String> {
         }
     }
     forests.push(alone);
-    forests.retain(|f| f.globals.len() <= MOST_GLOBALS);
-    if forests.is_empty() {
-        let why = if chosen.iter().all(|c| *c) {
-            "they are at the top level"
-        } else {
-            "they are at the top level or in plates that cross others or mix their elements"
-        };
-        return Err(format!(
-            "too many coordinates cannot be integrated out, more than {MOST_GLOBALS}: {why}"
-        ));
-    }
-    Ok(forests)
+    forests
 }
 
 /// Two chosen plates that meet in one term, or above one chosen plate, though neither lies in the other.
