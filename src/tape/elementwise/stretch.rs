@@ -528,9 +528,9 @@ fn together<T: Real, F: Fma, const K: usize>(
     });
 }
 
-/// The predictors of a block.
+/// The predictors of some rows from one on, where there are as many in every column.
 #[inline(always)]
-fn predict<T: Real, F: Fma>(eta: &mut [T], base: T, columns: &[(T, &[f64])], first: usize) {
+pub fn predict<T: Real, F: Fma>(eta: &mut [T], base: T, columns: &[(T, &[f64])], first: usize) {
     if columns.is_empty() {
         eta.fill(base);
     }
