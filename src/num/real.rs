@@ -156,6 +156,12 @@ pub trait Real:
             },
         )
     }
+    /// 1 over this: on dual numbers one division, where a quotient takes two.
+    #[inline(always)]
+    fn reciprocal(self) -> Self {
+        let y = 1.0 / self.value();
+        self.chain(y, if Self::TANGENT { -y * y } else { 0.0 })
+    }
     /// The square root.
     #[inline(always)]
     fn sqrt(self) -> Self {

@@ -472,12 +472,17 @@ impl<T: Real> Task for Predict<'_, T> {
     }
 }
 
-/// Adds what a block comes to to totals.
-struct Collect<'a, T> {
-    lanes: Together<'a, T, 0>,
-    columns: &'a [(T, &'a [f64])],
-    first: usize,
-    dots: &'a mut [Totals<T>; MOST_COLUMNS],
+/// Adds what some rows come to to totals.
+#[derive(Debug)]
+pub struct Collect<'a, T> {
+    /// What the rows were worked out to.
+    pub lanes: Together<'a, T, 0>,
+    /// Columns, with numbers that are of no account.
+    pub columns: &'a [(T, &'a [f64])],
+    /// The first row.
+    pub first: usize,
+    /// The totals of slope · column for each column; at least four.
+    pub dots: &'a mut [Totals<T>],
 }
 
 impl<T: Real> Task for Collect<'_, T> {

@@ -7,8 +7,12 @@
 use crate::num::elementary::Fma;
 use crate::num::simd::Task;
 use crate::num::sums;
-use crate::num::sums::product;
+use crate::num::sums::Together;
+use crate::num::sums::Totals;
+use crate::num::sums::product_of;
 use crate::num::sums::sum;
+use crate::num::sums::sum_of;
+use crate::tape::elementwise;
 use crate::tape::elementwise::LaneArray;
 use crate::tape::elementwise::MOST_LANES;
 use crate::tape::elementwise::RowPass;
@@ -139,6 +143,8 @@ pub(super) struct Worked {
     pub slope: LaneArray<f64>,
     pub second: LaneArray<f64>,
     pub own: Vec<Own>,
+    /// For each column the totals of slope · column.
+    pub dots: Vec<Totals<f64>>,
 }
 
 /// The derivatives by an argument of the density that is a number of the top level.
@@ -150,8 +156,8 @@ pub(super) struct Own {
 }
 
 impl Worked {
-    /// Memory for a density of so many arguments, of which some are numbers of the top level.
-    pub fn new(args: usize, own: impl Iterator<Item = usize>) -> Worked {
+    /// Memory for so many columns and a density of so many arguments, of which some are numbers of the top level.
+    pub fn new(columns: usize, args: usize, own: impl Iterator<Item = usize>) -> Worked {
         let zeros = [0.0; MOST_LANES];
         Worked {
             eta: [0.0; BLOCK + PART],
@@ -166,6 +172,7 @@ impl Worked {
                     seconds: vec![zeros; args],
                 })
                 .collect(),
+            dots: vec![Totals::default(); columns.max(AT_ONCE)],
         }
     }
 }
@@ -173,11 +180,11 @@ impl Worked {
 /// Writes the predictors of a block.
 pub(super) struct Predict<'a, 'c> {
     pub pieces: &'a Pieces<'a>,
-    /// The columns with their coefficients, those that are the same in all rows first.
+    /// The columns with their coefficients, of which the first change with the run.
     pub terms: &'a mut [(f64, &'c [f64])],
-    pub shared: usize,
-    /// For each run what is predicted without columns, then the coefficients of its columns.
+    /// For each run so many numbers: what is predicted without columns, then the coefficients of its columns.
     pub coefficients: &'a [f64],
+    pub each: usize,
     pub eta: &'a mut [f64; BLOCK + PART],
 }
 
@@ -186,11 +193,10 @@ impl Task for Predict<'_, '_> {
 
     #[inline(always)]
     fn run<F: Fma>(self) {
-        let terms = self.terms;
-        let each = 1 + terms.len() - self.shared;
+        let (terms, each) = (self.terms, self.each);
         for (run, rows) in self.pieces.iter() {
             let of_run = &self.coefficients[run * each..][..each];
-            for ((coefficient, _), value) in terms[self.shared..].iter_mut().zip(&of_run[1..]) {
+            for ((coefficient, _), value) in terms.iter_mut().zip(&of_run[1..]) {
                 *coefficient = *value;
             }
             for row in rows.clone().step_by(PART) {
@@ -212,8 +218,8 @@ pub(super) struct Collect<'a> {
     pub pass: &'a RowPass,
     pub regressors: Regressors,
     /// Those whose coefficients change with the run first.
-    pub columns: &'a [&'a [f64]],
-    pub worked: &'a Worked,
+    pub columns: &'a [(f64, &'a [f64])],
+    pub worked: &'a mut Worked,
     pub moments: &'a mut Moments,
 }
 
@@ -231,12 +237,9 @@ impl Task for Collect<'_> {
             moments,
         } = self;
         let (first, n) = (pieces.rows.start, pieces.rows.len());
-        moments.value += sum::<f64, F>(&worked.add[..n]);
-        if pass.products {
-            moments.value -= product::<f64, F>(&worked.product[..n]).ln();
-        }
         let (of_runs, others) = columns.split_at(regressors.of_runs - 1);
         let own = 1 + columns.len();
+        let (mut add, mut product) = (Totals::default(), [1.0; 8]);
         let mut into = Into {
             moments,
             regressors,
@@ -245,10 +248,28 @@ impl Task for Collect<'_> {
         };
         for (run, rows) in pieces.iter() {
             let lanes = rows.start - first..rows.end - first;
-            let from = (1, rows.start);
+            let mut slope = Totals::default();
+            let factors = (&worked.product[lanes.clone()], &mut product);
+            let collect = elementwise::Collect {
+                lanes: Together {
+                    add: (&worked.add[lanes.clone()], &mut add),
+                    product: pass.products.then_some(factors),
+                    slope: (&worked.slope[lanes.clone()], &mut slope),
+                    columns: [],
+                    dots: [],
+                },
+                columns,
+                first: rows.start,
+                dots: &mut worked.dots,
+            };
+            collect.run::<F>();
             into.run = run;
             into.what = What::Slopes;
-            into.add::<F, true>(&worked.slope[lanes.clone()], from, of_runs, 0, true);
+            into.put(0, 0, sum_of(slope));
+            for (regressor, dots) in (1..regressors.of_runs).zip(&mut worked.dots) {
+                into.put(0, regressor, sum_of(std::mem::take(dots)));
+            }
+            let from = (1, rows.start);
             into.what = What::Pairs;
             let pivots = of_runs.len();
             into.add::<F, true>(&worked.second[lanes.clone()], from, columns, pivots, true);
@@ -257,9 +278,15 @@ impl Task for Collect<'_> {
                 into.add::<F, true>(&by.seconds[pass.by][lanes.clone()], from, of_runs, 0, true);
             }
         }
-        let from = (regressors.of_runs, first);
+        into.moments.value += sum_of(add);
+        if pass.products {
+            into.moments.value -= product_of(product).ln();
+        }
         into.what = What::Slopes;
-        into.add::<F, true>(&worked.slope[..n], from, others, 0, false);
+        for (regressor, dots) in (1..own).zip(&mut worked.dots).skip(of_runs.len()) {
+            into.put(0, regressor, sum_of(std::mem::take(dots)));
+        }
+        let from = (regressors.of_runs, first);
         into.what = What::Pairs;
         into.add::<F, false>(&worked.second[..n], from, others, others.len(), false);
         for (k, by) in worked.own.iter().enumerate() {
@@ -317,7 +344,7 @@ impl Into<'_> {
         &mut self,
         lanes: &[f64],
         (regressor, row): (usize, usize),
-        columns: &[&[f64]],
+        columns: &[(f64, &[f64])],
         pivots: usize,
         sum: bool,
     ) {
@@ -330,7 +357,7 @@ impl Into<'_> {
             let none: &[f64] = &[];
             let mut some = [none; AT_ONCE];
             for (some, column) in some.iter_mut().zip(first..end) {
-                *some = &columns[column][rows.clone()];
+                *some = &columns[column].1[rows.clone()];
             }
             let some = &some[..end - first];
             let place = (regressor, first);
@@ -341,28 +368,24 @@ impl Into<'_> {
                     self.tile::<F, true, 0>(lanes, [], 0, some, place)
                 } else {
                     pivot = 1;
-                    self.tile::<F, true, 1>(lanes, [&columns[0][rows.clone()]], 0, some, place)
+                    self.tile::<F, true, 1>(lanes, [&columns[0].1[rows.clone()]], 0, some, place)
                 };
                 if sum && first == 0 {
                     self.put(0, 0, total);
                 }
             }
-            while pivot + 1 < pivots {
-                let two = [
-                    &columns[pivot][rows.clone()],
-                    &columns[pivot + 1][rows.clone()],
-                ];
-                self.tile::<F, false, 2>(lanes, two, pivot, some, place);
-                pivot += 2;
-            }
-            if pivot < pivots {
-                self.tile::<F, false, 1>(
-                    lanes,
-                    [&columns[pivot][rows.clone()]],
-                    pivot,
-                    some,
-                    place,
-                );
+            while pivot < pivots {
+                let mut next = [none; 3];
+                for (next, (_, column)) in next.iter_mut().zip(&columns[pivot..pivots]) {
+                    *next = &column[rows.clone()];
+                }
+                let [a, b, c] = next;
+                match pivots - pivot {
+                    1 => self.tile::<F, false, 1>(lanes, [a], pivot, some, place),
+                    2 => self.tile::<F, false, 2>(lanes, [a, b], pivot, some, place),
+                    _ => self.tile::<F, false, 3>(lanes, [a, b, c], pivot, some, place),
+                };
+                pivot += 3;
             }
         }
     }

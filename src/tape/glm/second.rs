@@ -44,14 +44,18 @@ impl Glm {
         let (regressors, runs) = (self.regressors(steady), self.runs_of(&rows));
         let mut coefficients = Vec::new();
         let same = self.coefficients(steady, given, runs.clone(), &mut coefficients);
+        // Those whose coefficients change with the run first, and those without atoms last.
         let columns = || steady.columns.iter().map(|column| column.behind(0));
-        let mut terms: SmallVec<[(f64, &[f64]); MOST_COLUMNS]> =
-            same.into_iter().zip(columns()).collect();
-        let shared = columns().take(steady.shared).skip(steady.fixed);
-        let of_runs = columns().skip(steady.shared);
-        let columns: SmallVec<[&[f64]; MOST_COLUMNS]> = of_runs.chain(shared).collect();
+        let of_all = same.iter().copied().zip(columns());
+        let of_runs = of_all.clone().skip(steady.shared);
+        let shared = of_all.clone().take(steady.shared).skip(steady.fixed);
+        let mut terms: SmallVec<[(f64, &[f64]); MOST_COLUMNS]> = of_runs
+            .chain(shared)
+            .chain(of_all.take(steady.fixed))
+            .collect();
+        let count = terms.len() - steady.fixed;
         let mut args = self.constants();
-        let mut worked = Worked::new(args.len(), self.top_args());
+        let mut worked = Worked::new(count, args.len(), self.top_args());
         let whole = [rows.end as u32];
         let ends = self.ends(&runs, &whole);
         let mut moments = Moments::new(regressors, runs.clone());
@@ -65,8 +69,8 @@ impl Glm {
             simd::run(Predict {
                 pieces: &pieces,
                 terms: &mut terms,
-                shared: steady.shared,
                 coefficients: &coefficients,
+                each: steady.each(),
                 eta: &mut worked.eta,
             });
             self.work_out(pass, given, &pieces.rows, &mut args, &mut worked);
@@ -74,8 +78,8 @@ impl Glm {
                 pieces: &pieces,
                 pass,
                 regressors,
-                columns: &columns,
-                worked: &worked,
+                columns: &terms[..count],
+                worked: &mut worked,
                 moments: &mut moments,
             });
             while run + 1 < ends.len() && ends[run] as usize <= pieces.rows.end {
