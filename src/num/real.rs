@@ -156,11 +156,10 @@ pub trait Real:
             },
         )
     }
-    /// 1 over this: on dual numbers one division, where a quotient takes two.
+    /// The quotient by a number that is not near 0: on dual numbers it takes one division, not two.
     #[inline(always)]
-    fn reciprocal(self) -> Self {
-        let y = 1.0 / self.value();
-        self.chain(y, if Self::TANGENT { -y * y } else { 0.0 })
+    fn over(self, divisor: Self) -> Self {
+        self / divisor
     }
     /// The square root.
     #[inline(always)]

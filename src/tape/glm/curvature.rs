@@ -21,7 +21,7 @@ use rayon::prelude::*;
 use std::ops::Range;
 
 /// The most numbers that are kept for each row.
-const MOST_PER_ROW: usize = 4;
+const MOST_PER_ROW: usize = 5;
 
 /// Value, gradient and second derivatives of a recognised term at a point.
 #[derive(Clone, Debug)]
