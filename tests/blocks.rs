@@ -16,13 +16,17 @@ const GROUPS: &str = "mu, beta ~ Normal(0, 1)
      sigma ~ HalfNormal(1)
      plate g { a ~ Normal(mu, 1); s ~ Normal(beta, sigma) }";
 
-const STATEMENTS: [&str; 6] = [
+const STATEMENTS: [&str; 10] = [
     "k ~ Bernoulli(logit = a + s * x + beta * z)",
     "y ~ Normal(a + s * x + beta * z, sigma)",
     "n ~ Poisson(log = 0.3 * a + s * x) where z < 1",
     "t ~ Gamma(2, 2 / exp(a + s * x))",
     "factor w * log_prob(Bernoulli(logit = a + s * x), k)",
     "y ~ StudentT(4, a * s + beta, sigma)",
+    "n ~ NegBinomial(log = 0.3 * a + s * x + beta * z, sigma)",
+    "y ~ StudentT(4, a + s * x + beta * z, sigma)",
+    "n ~ Poisson(log = 0.3 * a + s * x + w)",
+    "y ~ Normal(a + s * x + s * z + mu * z + beta * w + mu * t + beta * t * x + mu * x * z + beta * w * z + w, sigma)",
 ];
 
 /// Rows of six groups, in order or in none, that lie in two regions and are crossed with four items.

@@ -63,7 +63,7 @@ elementwise! {
                 let below = if towards.value() < 0.0 { towards } else { -towards };
                 let e = below.exp_of_negative();
                 let numerator = if towards.value() < 0.0 { sign } else { sign * e };
-                [T::zero(), numerator / (T::one() + e)]
+                [T::zero(), numerator.over(T::one() + e)]
             }
         },
         additive: Additive::Totals { row: &LOGIT_SUM, apart: None }

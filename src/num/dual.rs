@@ -199,6 +199,15 @@ impl Real for Dual {
         }
     }
     #[inline(always)]
+    fn over(self, divisor: Dual) -> Dual {
+        let reciprocal = 1.0 / divisor.value;
+        let value = self.value * reciprocal;
+        Dual {
+            value,
+            tangent: (self.tangent - value * divisor.tangent) * reciprocal,
+        }
+    }
+    #[inline(always)]
     fn times_plus<F: Fma>(self, factor: f64, addend: Dual) -> Dual {
         Dual {
             value: F::fma(self.value, factor, addend.value),

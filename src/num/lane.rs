@@ -124,6 +124,10 @@ impl<T: Real, F: Fma> Real for Lane<T, F> {
         Lane::new(self.0.chain_two(other.0, value, partials))
     }
     #[inline(always)]
+    fn over(self, divisor: Self) -> Self {
+        Lane::new(self.0.over(divisor.0))
+    }
+    #[inline(always)]
     fn times_plus<G: Fma>(self, factor: f64, addend: Self) -> Self {
         Lane::new(self.0.times_plus::<G>(factor, addend.0))
     }

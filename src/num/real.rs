@@ -156,6 +156,11 @@ pub trait Real:
             },
         )
     }
+    /// The quotient by a number that is not near 0: on dual numbers it takes one division, not two.
+    #[inline(always)]
+    fn over(self, divisor: Self) -> Self {
+        self / divisor
+    }
     /// The square root.
     #[inline(always)]
     fn sqrt(self) -> Self {

@@ -40,6 +40,32 @@ pub fn dots<T: Real, F: Fma, const K: usize>(lanes: &[T], columns: [&[f64]; K]) 
     totals.map(sum_of)
 }
 
+/// Sums of lanes, of their products with columns, and of these times pivots.
+#[derive(Clone, Copy, Debug)]
+pub struct Moments<const P: usize, const K: usize> {
+    /// Σ lane.
+    pub sum: f64,
+    /// Σ lane · column, for each column.
+    pub dots: [f64; K],
+    /// Σ lane · pivot · column, for each pivot and column.
+    pub products: [[f64; K]; P],
+}
+
+/// The moments of lanes, in one loop; those without a pivot are 0 but with `ALONE`.
+#[inline(always)]
+pub fn moments<F: Fma, const ALONE: bool, const P: usize, const K: usize>(
+    lanes: &[f64],
+    pivots: [&[f64]; P],
+    columns: [&[f64]; K],
+) -> Moments<P, K> {
+    let task = Products::<ALONE, P, K> {
+        lanes,
+        pivots,
+        columns,
+    };
+    F::vectors(task).unwrap_or_else(Products::one_by_one::<F>)
+}
+
 /// The sum of totals.
 #[inline(always)]
 pub fn sum_of<T: Real>(totals: Totals<T>) -> T {
@@ -121,6 +147,36 @@ impl<T: Real, const K: usize> Together<'_, T, K> {
     }
 }
 
+/// Lanes, pivots and columns whose moments are wanted.
+struct Products<'a, const ALONE: bool, const P: usize, const K: usize> {
+    lanes: &'a [f64],
+    pivots: [&'a [f64]; P],
+    columns: [&'a [f64]; K],
+}
+
+impl<const ALONE: bool, const P: usize, const K: usize> Products<'_, ALONE, P, K> {
+    /// One after the other.
+    #[inline(always)]
+    fn one_by_one<F: Fma>(self) -> Moments<P, K> {
+        let (lanes, columns) = (self.lanes, self.columns);
+        let dots = |pivot: Option<&[f64]>| {
+            columns.map(|column| {
+                let mut totals = Totals::default();
+                by_number(&mut totals, lanes, |sum, i| {
+                    let lane = pivot.map_or(lanes[i], |pivot| lanes[i] * pivot[i]);
+                    F::fma(lane, column[i], sum)
+                });
+                sum_of(totals)
+            })
+        };
+        Moments {
+            sum: if ALONE { sum::<f64, F>(lanes) } else { 0.0 },
+            dots: if ALONE { dots(None) } else { [0.0; K] },
+            products: self.pivots.map(|pivot| dots(Some(pivot))),
+        }
+    }
+}
+
 /// The vectors of the lanes in whole groups of `SIDE_BY_SIDE`.
 #[inline(always)]
 fn vectors<S: Simd>(lanes: &[f64]) -> &[S::f64s] {
@@ -176,6 +232,13 @@ fn left_over<S: Simd>(
         *vector = simd.select_f64s(simd.less_than_f64s(*place, count), *some, other);
     }
     vectors
+}
+
+/// Vector `k` of the last numbers, as many as a group has.
+#[inline(always)]
+fn last_vector<S: Simd>(lanes: &[f64], k: usize) -> S::f64s {
+    let mut memory = [0.0; SIDE_BY_SIDE];
+    S::as_simd_f64s(last(lanes, &mut memory)).0[k]
 }
 
 /// Adds lanes left over behind whole groups to totals, or multiplies these by them: as vectors, because numbers written one by one
@@ -338,5 +401,118 @@ impl<const K: usize> WithSimd for Together<'_, f64, K> {
         for (totals, sums) in dots.into_iter().zip(&dot_sums) {
             store::<S>(sums, totals);
         }
+    }
+}
+
+/// [`Moments`] that are added up, by vectors or by totals.
+struct Added<V, const P: usize, const K: usize> {
+    sum: V,
+    dots: [V; K],
+    products: [[V; K]; P],
+}
+
+impl<V: Copy, const P: usize, const K: usize> Added<V, P, K> {
+    #[inline(always)]
+    fn step<S: Simd<f64s = V>, const ALONE: bool>(
+        &mut self,
+        simd: S,
+        lane: V,
+        pivots: [V; P],
+        columns: [V; K],
+    ) {
+        if ALONE {
+            self.sum = simd.add_f64s(self.sum, lane);
+            for (dot, column) in self.dots.iter_mut().zip(columns) {
+                *dot = simd.mul_add_f64s(lane, column, *dot);
+            }
+        }
+        for (products, pivot) in self.products.iter_mut().zip(pivots) {
+            let lane = simd.mul_f64s(lane, pivot);
+            for (product, column) in products.iter_mut().zip(columns) {
+                *product = simd.mul_add_f64s(lane, column, *product);
+            }
+        }
+    }
+}
+
+impl<const ALONE: bool, const P: usize, const K: usize> WithSimd for Products<'_, ALONE, P, K> {
+    type Output = Moments<P, K>;
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) -> Moments<P, K> {
+        // Loops, not maps: of arrays of arrays these are calls.
+        let each = SIDE_BY_SIDE / S::F64_LANES;
+        let (n, count) = (self.lanes.len(), self.lanes.len() % SIDE_BY_SIDE);
+        let lanes = vectors::<S>(self.lanes);
+        let (mut pivots, mut columns) = ([lanes; P], [lanes; K]);
+        for (vectors_of, pivot) in pivots.iter_mut().zip(self.pivots) {
+            *vectors_of = &vectors::<S>(&pivot[..n])[..lanes.len()];
+        }
+        for (vectors_of, column) in columns.iter_mut().zip(self.columns) {
+            *vectors_of = &vectors::<S>(&column[..n])[..lanes.len()];
+        }
+        let zeros = simd.splat_f64s(0.0);
+        let mut found = Moments {
+            sum: 0.0,
+            dots: [0.0; K],
+            products: [[0.0; K]; P],
+        };
+        let mut totals = Added {
+            sum: Totals::default(),
+            dots: [Totals::default(); K],
+            products: [[Totals::default(); K]; P],
+        };
+        // Totals of one vector after the other: so many find room among the vectors of a processor.
+        for k in 0..each {
+            let mut added = Added {
+                sum: zeros,
+                dots: [zeros; K],
+                products: [[zeros; K]; P],
+            };
+            let (mut at_pivots, mut at_columns) = ([zeros; P], [zeros; K]);
+            let mut i = k;
+            while i < lanes.len() {
+                for (at, pivot) in at_pivots.iter_mut().zip(&pivots) {
+                    *at = pivot[i];
+                }
+                for (at, column) in at_columns.iter_mut().zip(&columns) {
+                    *at = column[i];
+                }
+                added.step::<S, ALONE>(simd, lanes[i], at_pivots, at_columns);
+                i += each;
+            }
+            if count > 0 {
+                for (at, pivot) in at_pivots.iter_mut().zip(self.pivots) {
+                    *at = last_vector::<S>(&pivot[..n], k);
+                }
+                for (at, column) in at_columns.iter_mut().zip(self.columns) {
+                    *at = last_vector::<S>(&column[..n], k);
+                }
+                let mut memory = [0.0; SIDE_BY_SIDE];
+                let rest = left_over(simd, last(self.lanes, &mut memory), count, 0.0)[k];
+                added.step::<S, ALONE>(simd, rest, at_pivots, at_columns);
+            }
+            S::as_mut_simd_f64s(&mut totals.sum).0[k] = added.sum;
+            for (totals, vector) in totals.dots.iter_mut().zip(added.dots) {
+                S::as_mut_simd_f64s(totals).0[k] = vector;
+            }
+            for (totals, added) in totals.products.iter_mut().zip(added.products) {
+                for (totals, vector) in totals.iter_mut().zip(added) {
+                    S::as_mut_simd_f64s(totals).0[k] = vector;
+                }
+            }
+        }
+        if ALONE {
+            found.sum = sum_of(totals.sum);
+            for (found, totals) in found.dots.iter_mut().zip(totals.dots) {
+                *found = sum_of(totals);
+            }
+        }
+        for (found, totals) in found.products.iter_mut().zip(totals.products) {
+            for (found, totals) in found.iter_mut().zip(totals) {
+                *found = sum_of(totals);
+            }
+        }
+        found
     }
 }

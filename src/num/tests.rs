@@ -452,6 +452,57 @@ fn totals_go_on_over_lanes_that_are_left_over() {
     }
 }
 
+/// Sums of any number of lanes times pivots and columns against plain loops; what lies behind the lanes is of no account.
+#[test]
+fn moments_are_those_of_plain_loops() {
+    struct All<'a>(&'a [f64], [&'a [f64]; 2], [&'a [f64]; 3]);
+    impl simd::Task for All<'_> {
+        type Output = [sums::Moments<2, 3>; 2];
+        #[inline(always)]
+        fn run<F: elementary::Fma>(self) -> Self::Output {
+            let All(lanes, pivots, columns) = self;
+            [
+                sums::moments::<F, true, 2, 3>(lanes, pivots, columns),
+                sums::moments::<F, false, 2, 3>(lanes, pivots, columns),
+            ]
+        }
+    }
+    for n in 0..40 {
+        let column = |k: usize| -> Vec<f64> {
+            let of = |i: usize| match i < n {
+                true => ((i * i * 7 + k * 13 + 3) % 29) as f64 / 7.0 - 2.0,
+                false => f64::NAN,
+            };
+            (0..50).map(of).collect()
+        };
+        let columns: [Vec<f64>; 6] = std::array::from_fn(column);
+        let [lanes, p, q, a, b, c] = columns.each_ref().map(Vec::as_slice);
+        let (pivots, columns) = ([p, q], [a, b, c]);
+        let total = |of: &dyn Fn(usize) -> f64| (0..n).map(of).sum::<f64>();
+        let near = |found: f64, expected: f64| {
+            assert!(
+                (found - expected).abs() <= 1e-12 * (1.0 + expected.abs()),
+                "{n}: {found}, {expected}"
+            );
+        };
+        let found: Vec<_> = (simd::Isa::ALL.into_iter())
+            .filter_map(|isa| simd::run_on(isa, All(&lanes[..n], pivots, columns)))
+            .collect();
+        for [all, paired] in &found {
+            near(all.sum, total(&|i| lanes[i]));
+            assert_eq!((paired.sum, paired.dots), (0.0, [0.0; 3]));
+            for (k, column) in columns.iter().enumerate() {
+                near(all.dots[k], total(&|i| lanes[i] * column[i]));
+                for (j, pivot) in pivots.iter().enumerate() {
+                    let product = all.products[j][k];
+                    near(product, total(&|i| lanes[i] * pivot[i] * column[i]));
+                    assert_eq!(product, paired.products[j][k]);
+                }
+            }
+        }
+    }
+}
+
 #[test]
 fn an_exponential_in_range_is_the_exponential_there_and_tends_to_its_limits_beyond() {
     for x in [-708.0, -30.5, -1e-9, 0.0, 0.7, 300.0, 709.4] {

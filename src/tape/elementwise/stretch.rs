@@ -472,12 +472,17 @@ impl<T: Real> Task for Predict<'_, T> {
     }
 }
 
-/// Adds what a block comes to to totals.
-struct Collect<'a, T> {
-    lanes: Together<'a, T, 0>,
-    columns: &'a [(T, &'a [f64])],
-    first: usize,
-    dots: &'a mut [Totals<T>; MOST_COLUMNS],
+/// Adds what some rows come to to totals.
+#[derive(Debug)]
+pub struct Collect<'a, T> {
+    /// What the rows were worked out to.
+    pub lanes: Together<'a, T, 0>,
+    /// Columns, with numbers that are of no account.
+    pub columns: &'a [(T, &'a [f64])],
+    /// The first row.
+    pub first: usize,
+    /// The totals of slope · column for each column; at least four.
+    pub dots: &'a mut [Totals<T>],
 }
 
 impl<T: Real> Task for Collect<'_, T> {
@@ -528,9 +533,9 @@ fn together<T: Real, F: Fma, const K: usize>(
     });
 }
 
-/// The predictors of a block.
+/// The predictors of some rows from one on, where there are as many in every column.
 #[inline(always)]
-fn predict<T: Real, F: Fma>(eta: &mut [T], base: T, columns: &[(T, &[f64])], first: usize) {
+pub fn predict<T: Real, F: Fma>(eta: &mut [T], base: T, columns: &[(T, &[f64])], first: usize) {
     if columns.is_empty() {
         eta.fill(base);
     }

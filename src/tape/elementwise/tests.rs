@@ -226,3 +226,62 @@ fn one_pass_gives_the_same_sums_and_partials() {
         }
     }
 }
+
+#[test]
+fn loops_by_rows_give_second_derivatives() {
+    for row in rows() {
+        let Some(pass) = &row.plain.row_pass else {
+            continue;
+        };
+        for at in row.probes {
+            let columns: Vec<_> = at.iter().map(|a| [*a; MOST_LANES]).collect();
+            let shares = |k: usize| pass.shared >> k & 1 == 1;
+            let lanes: Vec<_> = (columns.iter().enumerate())
+                .map(|(k, column)| match shares(k) {
+                    true => Lanes::Same(at[k]),
+                    false => Lanes::Each(column.as_slice()),
+                })
+                .collect();
+            let near = |found: f64, expected: f64, what: &str| {
+                // Where a quotient is small, digits of what it is a difference of are lost.
+                assert!(
+                    (found - expected).abs() <= 1e-9 * (1.0 + expected.abs()),
+                    "{} {at:?}, {what}: {found} against {expected}",
+                    row.name
+                );
+            };
+            let mut out = [[0.0; MOST_LANES]; 4];
+            let [add, product, slope, second] = &mut out;
+            let n = 70;
+            let written = RowLanes {
+                n,
+                add,
+                product,
+                slope,
+                second,
+                shared: &mut [],
+            };
+            (pass.curve)(&lanes, written);
+            near(slope[n - 1], partials(row, at)[pass.by], "slope");
+            near(second[n - 1], along(row, at, pass.by).1[pass.by], "second");
+            for arg in (0..at.len()).filter(|k| shares(*k)) {
+                let mut seconds = vec![[0.0; MOST_LANES]; at.len()];
+                let written = AlongLanes {
+                    n,
+                    arg,
+                    slope: &mut out[0],
+                    seconds: &mut seconds,
+                };
+                (pass.along)(&lanes, written);
+                near(
+                    out[0][n - 1],
+                    partials(row, at)[arg],
+                    "slope by an argument",
+                );
+                for k in (0..at.len()).filter(|k| shares(*k) || *k == pass.by) {
+                    near(seconds[k][n - 1], along(row, at, arg).1[k], "pair");
+                }
+            }
+        }
+    }
+}

@@ -297,30 +297,15 @@ fn add_sums<'a, T: Scalar, F: Fma>(
     slope: &[T],
     sums: &mut [T],
 ) {
-    add_sums_from::<T, F>(block, atoms, 0, lanes, slope, sums);
-}
-
-/// The same for the atoms from one on, whose `sums` are those of all.
-#[inline(always)]
-pub(super) fn add_sums_from<'a, T: Scalar, F: Fma>(
-    block: Block<'a, T>,
-    atoms: &'a Atoms,
-    from: usize,
-    lanes: &Range<usize>,
-    slope: &[T],
-    sums: &mut [T],
-) {
     let (alone, times) = sums.split_at_mut(atoms.alone.len());
-    if let Some(alone @ [_, ..]) = alone.get_mut(from..) {
+    if !alone.is_empty() {
         let total = sum::<T, F>(slope);
         for sum in alone {
             *sum += total;
         }
     }
-    let from = from.saturating_sub(atoms.alone.len());
     let none: &[f64] = &[];
-    for (some, sums) in (atoms.times[from..].chunks(AT_ONCE)).zip(times[from..].chunks_mut(AT_ONCE))
-    {
+    for (some, sums) in (atoms.times.chunks(AT_ONCE)).zip(times.chunks_mut(AT_ONCE)) {
         let mut columns = [none; AT_ONCE];
         for (slot, (_, column)) in columns.iter_mut().zip(some) {
             *slot = block.column(column, lanes);

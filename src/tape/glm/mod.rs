@@ -8,8 +8,10 @@ mod block;
 mod curvature;
 mod layout;
 mod loops;
+mod moments;
 mod recognise;
 mod run;
+mod second;
 mod steady;
 
 use super::NodeId;

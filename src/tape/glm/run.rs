@@ -72,7 +72,7 @@ pub(in crate::tape) struct Scratch<T> {
     /// For each vector of parameters the values of [`Glm::gathered`].
     tables: Vec<Vec<Vec<T>>>,
     /// For each chunk of rows its sums at each vector of parameters.
-    pub(super) chunks: Vec<Chunk<T>>,
+    chunks: Vec<Chunk<T>>,
     draws: usize,
 }
 
@@ -226,14 +226,14 @@ impl Glm {
         chunks: &mut [Chunk<T>],
         block: &mut Buffers<T>,
     ) {
-        match &self.steady {
+        match self.steady.as_ref().filter(|steady| steady.quick) {
             Some(steady) => {
                 for (point, chunk) in points.iter().zip(chunks) {
                     chunk.clear();
                     self.steady_chunk(steady, point.given, chunk, block);
                 }
             }
-            None => self.chunk(points, derivatives, chunks, block, |_, _| ()),
+            None => self.chunk(points, derivatives, chunks, block),
         }
     }
 
@@ -264,14 +264,13 @@ impl Glm {
         scratch.of(draw).fold(apart, |sum, chunk| sum + chunk.value)
     }
 
-    /// Goes through the blocks of a chunk, each at every vector of parameters, and calls `then` after each.
-    pub(super) fn chunk<'a, T: Scalar>(
-        &'a self,
-        points: &[Point<'a, T>],
+    /// Goes through the blocks of a chunk, each at every vector of parameters.
+    fn chunk<T: Scalar>(
+        &self,
+        points: &[Point<'_, T>],
         derivatives: bool,
         chunks: &mut [Chunk<T>],
         buffers: &mut Buffers<T>,
-        mut then: impl FnMut(Block<'a, T>, &Buffers<T>),
     ) {
         chunks.iter_mut().for_each(Chunk::clear);
         let (rows, mut run) = (chunks[0].rows.clone(), chunks[0].runs.start);
@@ -300,7 +299,6 @@ impl Glm {
                         buffers,
                     });
                 }
-                then(block, buffers);
             }
         }
     }
@@ -491,7 +489,7 @@ impl Glm {
     }
 
     /// The runs that lie in these rows, whole or in part.
-    fn runs_of(&self, rows: &Range<usize>) -> Range<usize> {
+    pub(super) fn runs_of(&self, rows: &Range<usize>) -> Range<usize> {
         if self.runs.is_empty() || rows.is_empty() {
             return 0..0;
         }

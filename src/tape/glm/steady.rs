@@ -16,34 +16,45 @@ use crate::tape::elementwise::Scalar;
 use crate::tape::elementwise::Stretch;
 use crate::tape::elementwise::StretchArg;
 use smallvec::SmallVec;
+use std::ops::Range;
 
 /// The shortest runs, on average, that pay for sums of their own.
 const SHORTEST_RUN: usize = 24;
 
-/// The distinct columns of a predictor, and where each of its atoms finds its own; those alone find none.
+/// The distinct columns of a predictor without other groups, and where each of its atoms finds its own; those alone find none.
 #[derive(Clone, Debug)]
 pub(super) struct Steady {
-    /// Those whose coefficients are the same in all rows come first.
-    columns: Vec<Column>,
-    /// How many these are.
-    shared: usize,
+    /// Those without atoms come first, then those whose coefficients are the same in all rows.
+    pub columns: Vec<Column>,
+    /// How many are without atoms.
+    pub fixed: usize,
+    /// How many these and those of the same coefficients are.
+    pub shared: usize,
     /// For each column its coefficient without atoms: 1 of one that is added as it is, else 0.
     added: Vec<f64>,
-    tops: Vec<Option<usize>>,
+    pub tops: Vec<Option<usize>>,
     runs: Vec<Option<usize>>,
+    /// Whether runs are long, and columns few enough, for gradients to be summed up in one loop.
+    pub quick: bool,
 }
 
 impl Steady {
-    /// That of a term of so many rows with one affine predictor; `None` where it has other groups, short runs or too many columns.
+    /// That of a term of so many rows with one affine predictor; `None` where it has other groups.
     pub fn new(affine: &Affine, runs: &[u32], rows: usize) -> Option<Steady> {
-        if affine.scattered.len() > 0 || runs.len() * SHORTEST_RUN > rows.max(SHORTEST_RUN) {
+        if affine.scattered.len() > 0 {
             return None;
         }
+        let long = runs.len() * SHORTEST_RUN <= rows.max(SHORTEST_RUN);
         let columns = |atoms: &Atoms| atoms.times.clone().into_iter().map(|(_, column)| column);
         let of_runs = distinct(columns(&affine.runs));
-        let all = affine.offsets.iter().cloned().chain(columns(&affine.tops));
-        let mut columns = distinct(all);
-        columns.retain(|column| place(&of_runs, column).is_none());
+        let mut of_tops = distinct(columns(&affine.tops));
+        of_tops.retain(|column| place(&of_runs, column).is_none());
+        let mut columns = distinct(affine.offsets.iter().cloned());
+        columns.retain(|column| {
+            place(&of_runs, column).is_none() && place(&of_tops, column).is_none()
+        });
+        let fixed = columns.len();
+        columns.extend(of_tops);
         let shared = columns.len();
         columns.extend(of_runs);
         let places = |atoms: &Atoms| {
@@ -56,8 +67,10 @@ impl Steady {
             added[place] += 1.0;
         }
         let (tops, runs) = (places(&affine.tops), places(&affine.runs));
-        (columns.len() <= MOST_COLUMNS).then_some(Steady {
+        Some(Steady {
+            quick: long && columns.len() <= MOST_COLUMNS,
             columns,
+            fixed,
             shared,
             added,
             tops,
@@ -66,12 +79,12 @@ impl Steady {
     }
 
     /// Where the numbers of a run have that of a column: behind the one without columns, those of columns that change with the run.
-    fn of_run(&self, place: Option<usize>) -> usize {
+    pub fn of_run(&self, place: Option<usize>) -> usize {
         place.map_or(0, |place| place + 1 - self.shared)
     }
 
     /// How many numbers a run has.
-    fn each(&self) -> usize {
+    pub fn each(&self) -> usize {
         1 + self.columns.len() - self.shared
     }
 }
@@ -109,36 +122,10 @@ impl Glm {
             sums,
             ..
         } = buffers;
-        let affine = &self.affines[0];
         let (shared, each) = (steady.shared, steady.each());
-        // What atoms of the top level make of each coefficient, and of the predictor without columns.
-        let mut same: SmallVec<[T; MOST_COLUMNS]> =
-            steady.added.iter().map(|added| T::of(*added)).collect();
-        let mut base = T::of(affine.constant);
-        for (atom, place) in affine.tops.iter().zip(&steady.tops) {
-            let value = self.values(given, atom.read)[0] * T::of(atom.factor);
-            match place {
-                None => base += value,
-                Some(place) => same[*place] += value,
-            }
-        }
+        let same = self.coefficients(steady, given, chunk.runs.clone(), coefficients);
         let whole = [chunk.rows.end as u32];
-        let ends = match chunk.runs.is_empty() {
-            true => &whole[..],
-            false => &self.runs[chunk.runs.start + 1..chunk.runs.end + 1],
-        };
-        coefficients.clear();
-        for _ in ends {
-            coefficients.push(base);
-            coefficients.extend_from_slice(&same[shared..]);
-        }
-        for (atom, place) in self.run_atoms(steady) {
-            let (values, factor) = (self.values(given, atom.read), T::of(atom.factor));
-            let places = &self.group(atom).by_run[chunk.runs.clone()];
-            for (numbers, place_of_run) in coefficients.chunks_exact_mut(each).zip(places) {
-                numbers[place] += values[*place_of_run as usize] * factor;
-            }
-        }
+        let ends = self.ends(&chunk.runs, &whole);
         sums.clear();
         sums.resize(coefficients.len(), T::zero());
         running.clear_all();
@@ -194,8 +181,56 @@ impl Glm {
         }
     }
 
+    /// Writes for each of some runs what is predicted without columns, then the coefficients of its columns; the coefficients that are the
+    /// same in all rows are given back, first of all columns.
+    pub(super) fn coefficients<T: Scalar>(
+        &self,
+        steady: &Steady,
+        given: Given<'_, T>,
+        runs: Range<usize>,
+        coefficients: &mut Vec<T>,
+    ) -> SmallVec<[T; MOST_COLUMNS]> {
+        let affine = &self.affines[0];
+        // What atoms of the top level make of each coefficient, and of the predictor without columns.
+        let mut same: SmallVec<[T; MOST_COLUMNS]> =
+            steady.added.iter().map(|added| T::of(*added)).collect();
+        let mut base = T::of(affine.constant);
+        for (atom, place) in affine.tops.iter().zip(&steady.tops) {
+            let value = self.values(given, atom.read)[0] * T::of(atom.factor);
+            match place {
+                None => base += value,
+                Some(place) => same[*place] += value,
+            }
+        }
+        coefficients.clear();
+        for _ in 0..runs.len().max(1) {
+            coefficients.push(base);
+            coefficients.extend_from_slice(&same[steady.shared..]);
+        }
+        for (atom, place) in self.run_atoms(steady) {
+            let (values, factor) = (self.values(given, atom.read), T::of(atom.factor));
+            let places = &self.group(atom).by_run[runs.clone()];
+            let numbers = coefficients.chunks_exact_mut(steady.each());
+            for (numbers, place_of_run) in numbers.zip(places) {
+                numbers[place] += values[*place_of_run as usize] * factor;
+            }
+        }
+        same
+    }
+
+    /// Where each of some runs ends; without runs, the end of all rows that is given.
+    pub(super) fn ends<'a>(&'a self, runs: &Range<usize>, whole: &'a [u32; 1]) -> &'a [u32] {
+        match runs.is_empty() {
+            true => whole,
+            false => &self.runs[runs.start + 1..runs.end + 1],
+        }
+    }
+
     /// The atoms of sorted groups, each with its place among the numbers of a run.
-    fn run_atoms<'a>(&'a self, steady: &'a Steady) -> impl Iterator<Item = (&'a Atom, usize)> {
+    pub(super) fn run_atoms<'a>(
+        &'a self,
+        steady: &'a Steady,
+    ) -> impl Iterator<Item = (&'a Atom, usize)> {
         let places = steady.runs.iter().map(|place| steady.of_run(*place));
         self.of_runs().zip(places)
     }
