@@ -1,5 +1,6 @@
 //! Sines as sums of radial features, the weights of a task integrated out: what the closed form buys.
 
+use super::Effort;
 use super::Found;
 use super::NEW;
 use super::SHOTS;
@@ -29,7 +30,8 @@ const MODEL: &str = include_str!("../../examples/sinusoid/exact.hvi");
 const POINTS: usize = 20;
 
 /// Learns from so many tasks, and asks new ones.
-pub(super) fn exact(tasks: usize, noise: f64, seed: u64) {
+pub(super) fn exact(tasks: usize, noise: f64, effort: &Effort) {
+    let seed = effort.seed;
     let mut rng = rng::stream(seed);
     let (csv, _) = table(tasks, &mut rng, noise, |_| (POINTS, 0));
     let joint = bound(MODEL, &csv);
@@ -37,7 +39,7 @@ pub(super) fn exact(tasks: usize, noise: f64, seed: u64) {
     let elbo = elbo::compose(&joint, &guide);
     let (start, cpu) = (Instant::now(), ProcessTime::now());
     let mut settings = Settings {
-        max_iterations: 20_000,
+        max_iterations: effort.most,
         batch: None,
         progress: &mut |_| true,
     };
@@ -102,10 +104,13 @@ fn evaluate(csv: &str, truth: &[Truth], globals: &[f64], rng: &mut Rng) -> Found
     let (_, locals) = marginal.value_with(globals);
     let adapting = start.elapsed().as_secs_f64();
     let sigma = sigma(&new, &locals.mean);
-    let draw = |_| {
-        let noise: Vec<f64> = (StandardNormal.sample_iter(&mut *rng))
-            .take(locals.mean.len())
-            .collect();
+    // In pairs on both sides of the mean: the curve is linear in the weights, so its own mean is exact.
+    let mut noise: Vec<f64> = vec![0.0; locals.mean.len()];
+    let draw = |k: usize| {
+        match k % 2 {
+            0 => (noise.iter_mut()).for_each(|e| *e = StandardNormal.sample(&mut *rng)),
+            _ => noise.iter_mut().for_each(|e| *e = -*e),
+        }
         locals.draw(&forest.plates, &noise)
     };
     score(&bound(MODEL, csv), sigma, truth, adapting, draw)

@@ -61,17 +61,16 @@ fn main() {
         value.unwrap_or(default)
     };
     let has = |name: &str| words.iter().any(|w| w == name);
-    let usual = if has("--exact") {
-        (0.0, 100.0)
-    } else {
-        (0.3, 2000.0)
+    let usual = match has("--exact") {
+        true => (0.0, 100.0, 20_000.0),
+        false => (0.3, 2000.0, 4000.0),
     };
     let (noise, tasks) = (
         option("--noise", usual.0),
         option("--tasks", usual.1) as usize,
     );
     let (most, seed) = (
-        option("--steps", 4000.0) as usize,
+        option("--steps", usual.2) as usize,
         option("--seed", 1.0) as u64,
     );
     let batch = option("--batch", 16.0) as usize;
@@ -82,7 +81,7 @@ fn main() {
     }
     let effort = Effort { most, batch, seed };
     if has("--exact") {
-        return exact::exact(tasks, noise, seed);
+        return exact::exact(tasks, noise, &effort);
     }
     if has("--digits") {
         return digits::digits(tasks, &effort);

@@ -295,6 +295,6 @@ pub(super) fn family_words(family: GuideFamily) -> &'static str {
         GuideFamily::FullRank => "one dense Gaussian over all its coordinates",
         GuideFamily::LowRank(_) => "Gaussian, related through the first coordinates alone",
         GuideFamily::Laplace => "Gaussian, of the curvature at the mode",
-        GuideFamily::Point => "a point",
+        GuideFamily::Point => "a point, whose own uncertainty is left out",
     }
 }

@@ -17,7 +17,7 @@ use crate::tape::event::EventOp;
 use smallvec::SmallVec;
 
 /// The most locals in a predictor.
-const MOST_ATOMS: usize = 8;
+const MOST_ATOMS: usize = 32;
 
 /// Rows `op(…, predictor, …)`, their nodes in the plate of the term or above it.
 pub(super) struct Form {
@@ -374,7 +374,8 @@ impl<'a> Reader<'a> {
             let diagonal = self.part(builder, args[0], i * n + i);
             let inverse = inverted(builder, diagonal);
             let solved = affine_times(builder, row, inverse);
-            found.push(gathered(builder, solved));
+            let solved = gathered(builder, solved);
+            found.push(with_one_offset(builder, solved));
         }
         found.pop()
     }
@@ -494,6 +495,22 @@ fn affine_times(builder: &mut Builder, a: Affine, factor: Part) -> Affine {
 fn negated(builder: &mut Builder, a: Affine) -> Affine {
     let minus = builder.number(-1.0);
     affine_times(builder, a, Part::top(minus))
+}
+
+/// With the parts without locals added up, as far as they are of the same column.
+fn with_one_offset(builder: &mut Builder, a: Affine) -> Affine {
+    let mut offset: Vec<Part> = Vec::new();
+    for part in a.offset {
+        match offset.iter_mut().find(|known| known.column == part.column) {
+            Some(known) => {
+                let [a, b] =
+                    [known.top, part.top].map(|top| top.unwrap_or_else(|| builder.number(1.0)));
+                known.top = Some(builder.map(&ADD, &[a, b]));
+            }
+            None => offset.push(part),
+        }
+    }
+    Affine { offset, ..a }
 }
 
 /// With the coefficients of each local added up.
