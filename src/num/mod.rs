@@ -11,6 +11,7 @@ pub mod rng;
 mod shared;
 pub mod simd;
 pub mod special;
+pub mod squares;
 pub mod stable;
 pub mod sums;
 pub use dual::Dual;

@@ -4,6 +4,7 @@ use super::elementary;
 use super::elementary::Fma;
 use super::elementary::Unfused;
 use super::special;
+use super::squares::Squares;
 use super::sums;
 use super::sums::Together;
 use super::sums::Totals;
@@ -65,6 +66,14 @@ pub trait Real:
     #[inline(always)]
     fn together<F: Fma, const K: usize>(all: Together<'_, Self, K>) {
         all.one_by_one::<F>();
+    }
+
+    /// Sums up squares where the instruction set has vectors of these numbers by name; else gives nothing and does nothing.
+    #[inline(always)]
+    fn squares<F: Fma, const R: usize, const K: usize>(
+        _all: Squares<'_, Self, R, K>,
+    ) -> Option<(Self, [Self; K])> {
+        None
     }
 
     /// e to this power.
@@ -461,5 +470,11 @@ impl Real for f64 {
         if let Err(all) = F::vectors(all) {
             all.one_by_one::<F>();
         }
+    }
+    #[inline(always)]
+    fn squares<F: Fma, const R: usize, const K: usize>(
+        all: Squares<'_, f64, R, K>,
+    ) -> Option<(f64, [f64; K])> {
+        F::vectors(all).ok()
     }
 }

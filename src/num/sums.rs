@@ -9,9 +9,9 @@ use pulp::Simd;
 use pulp::WithSimd;
 
 /// Totals that run side by side.
-const SIDE_BY_SIDE: usize = 8;
+pub(super) const SIDE_BY_SIDE: usize = 8;
 /// The most vectors that they are kept in.
-const MOST_VECTORS: usize = 4;
+pub(super) const MOST_VECTORS: usize = 4;
 
 /// Totals of some lanes, to be added or multiplied up.
 pub type Totals<T> = [T; SIDE_BY_SIDE];

@@ -170,6 +170,7 @@ impl<'a, T: Scalar> Sweep<'a, T> {
                     rows,
                     w,
                     u,
+                    summed,
                     ..
                 } => {
                     let w = self.lanes(w, before, 0, n);
@@ -177,9 +178,18 @@ impl<'a, T: Scalar> Sweep<'a, T> {
                     for (arg, k) in u {
                         numbers.push(self.lanes(arg, before, *k, n));
                     }
-                    let (out, squares) = out.split_at_mut(n);
-                    self.triangle((*rows, u.len() + 1), triangle)
-                        .forward(w, &numbers, squares, out);
+                    let triangle = self.triangle((*rows, u.len() + 1), triangle);
+                    match (summed.filter(|_| !self.apart), w) {
+                        (Some(start), Lanes::Same(w)) => {
+                            let sums = &mut slots.summed[start..][..2 + u.len()];
+                            triangle.sum_up(&numbers, &mut out[..rows * n], &mut sums[1..]);
+                            sums[0] = w * sums[1];
+                        }
+                        _ => {
+                            let (out, squares) = out.split_at_mut(n);
+                            triangle.forward(w, &numbers, squares, out);
+                        }
+                    }
                 }
             }
         }
@@ -348,12 +358,44 @@ impl<'a, T: Scalar> Sweep<'a, T> {
                     }
                 }
                 Instr::Squares {
+                    rows,
+                    w,
+                    u,
+                    slot,
+                    bar: OwnBar::Terms(times),
+                    summed: Some(start),
+                    ..
+                } => {
+                    let seed = seed * T::of(*times);
+                    let Lanes::Same(weight) = self.lanes(w, values, 0, n) else {
+                        unreachable!("what is summed up has one weight")
+                    };
+                    if let Bar::Sum(total) = self.goal(w, bars, to, 0, n)
+                        && !seed.is_zero()
+                    {
+                        total.set(total.get() + seed * sums[start + 1]);
+                    }
+                    let (seed, slopes) =
+                        ((seed + seed) * weight, &values[self.stage.range(*slot, n)]);
+                    for (k, (arg, place)) in u.iter().enumerate() {
+                        let goal = self.goal(arg, bars, to, *place, n);
+                        if k < *rows {
+                            lanes::bring_times(&slopes[k * n..][..n], seed, goal);
+                        } else if let Bar::Sum(total) = goal
+                            && !seed.is_zero()
+                        {
+                            total.set(total.get() + seed * sums[start + 2 + k]);
+                        }
+                    }
+                }
+                Instr::Squares {
                     triangle,
                     rows,
                     w,
                     u,
                     slot,
                     bar,
+                    summed: _,
                 } => {
                     let y_bar = match bar {
                         OwnBar::None => continue,

@@ -210,6 +210,10 @@ pub(super) enum Instr {
         /// The value, and behind it |T (u, −1)|² and the rows of T (u, −1).
         slot: Slot,
         bar: OwnBar,
+        /// Where its sum is, of a value that is terms and nothing else, with w and what of u comes behind the first `rows` the same in all
+        /// elements: the sum, that of |T (u, −1)|², and for each number of u that of its products with the rows. The slot then has
+        /// these products for the first `rows`, element by element.
+        summed: Option<usize>,
     },
 }
 

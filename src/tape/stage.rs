@@ -274,7 +274,9 @@ impl Plan<'_, '_> {
                 && let Some(apart) = self.apart(NodeId(i as u32))
             {
                 self.summed[i] = Some((self.stage.summed, apart));
-                self.stage.summed += 1 + self.planner.nodes[i].op.args().len();
+                let args = self.args(NodeId(i as u32));
+                let widths = args.iter().map(|arg| self.planner.node(*arg).width);
+                self.stage.summed += 1 + widths.sum::<usize>();
             }
         }
     }
@@ -282,6 +284,9 @@ impl Plan<'_, '_> {
     /// What of a density's sum depends on data alone, if a loop sums up its rows and its arguments are as that loop wants them.
     fn apart(&self, id: NodeId) -> Option<f64> {
         let node = self.planner.node(id);
+        if let Some(rows) = squares(node) {
+            return self.shares_weight(id, rows).then_some(0.0);
+        }
         let Op::Map(row, args) = &node.op else {
             return None;
         };
@@ -314,6 +319,26 @@ impl Plan<'_, '_> {
             })
             .collect();
         apart(row, Some(kernel), &known?, self.stage.len)
+    }
+
+    /// Whether a sum of squared residuals has the same weight in all elements, and the same numbers behind as many as it has rows.
+    fn shares_weight(&self, id: NodeId, rows: usize) -> bool {
+        let same = (self.args(id).into_iter()).flat_map(|arg| {
+            let node = self.planner.node(arg);
+            let same = match node.op {
+                Op::Constant(_) => true,
+                Op::Lift(_, None) => self.mine(arg),
+                Op::Input(_) | Op::Data(_) | Op::Map(..) | Op::Event(..) | Op::Lift(..) => false,
+                Op::Reduce(..) => false,
+            };
+            std::iter::repeat_n(same, node.width)
+        });
+        let same: SmallVec<[bool; 8]> = same.collect();
+        same[0]
+            && same[1..]
+                .iter()
+                .enumerate()
+                .all(|(k, same)| *same == (k >= rows))
     }
 
     /// The only user of a node, if it is a sum whose adjoint is also the node's.
@@ -532,6 +557,7 @@ impl Plan<'_, '_> {
                 ..slot
             },
             bar,
+            summed: self.summed[id.index()].map(|(start, _)| start),
         }
     }
 

@@ -144,9 +144,6 @@ pub struct Fit {
     /// Read the main table in chunks of rows, again whenever rows are needed, so that it may be larger than memory
     #[arg(long)]
     pub stream: bool,
-    /// What is reported.
-    #[command(flatten)]
-    pub reporting: Reporting,
     /// Elements of an amortised plate that a step of the fit sees, such as `task=32`
     #[arg(long, value_name = "PLATE=N", value_parser = batch)]
     pub batch: Option<(String, NonZeroUsize)>,
@@ -162,6 +159,9 @@ pub struct Fit {
     /// Stop after this many iterations
     #[arg(long, value_name = "N", default_value_t = 20_000)]
     pub max_iterations: usize,
+    /// What is reported.
+    #[command(flatten)]
+    pub reporting: Reporting,
 }
 
 /// A method that a fit is held against.

@@ -4,6 +4,7 @@ use super::Scalar;
 use crate::num::Real;
 use crate::num::elementary::Fma;
 use crate::num::simd::Task;
+use crate::num::squares::Squares;
 use crate::num::sums::sum_of;
 use crate::tape::elementwise::Bar;
 use crate::tape::elementwise::Lanes;
@@ -55,6 +56,18 @@ impl<'a> Triangle<'a> {
         });
     }
 
+    /// For r = T (u, −1), whose first numbers u differ from lane to lane, as many as there are rows, and others do not: writes the product of
+    /// r with the column of each of the first over `slopes`, lane by lane, one after another; and over `sums` the sum of |r|² over the
+    /// lanes, and behind that for each number of u, if it is no first one, that of the product of r with its column.
+    pub fn sum_up<T: Scalar>(self, u: &[Lanes<'_, T>], slopes: &mut [T], sums: &mut [T]) {
+        T::run(SumUp {
+            triangle: self,
+            u,
+            slopes,
+            sums,
+        });
+    }
+
     /// Brings the adjoints of w and u, `bars`, to where they are wanted, given those of the values. `memory` is for as many numbers as
     /// `squares`, which [`Triangle::forward`] wrote.
     pub fn adjoints<T: Scalar>(
@@ -100,27 +113,8 @@ impl<T: Real> Task for Forward<'_, T> {
         let n = out.len();
         let (squares, residuals) = squares.split_at_mut(n);
         squares.fill(T::zero());
-        let mut same: SmallVec<[(T, &[f64]); 8]> = SmallVec::new();
-        let mut each: SmallVec<[(&[T], &[f64]); 8]> = SmallVec::new();
-        for (i, row) in residuals.chunks_exact_mut(n).enumerate() {
-            same.clear();
-            each.clear();
-            same.push((T::of(-1.0), triangle.entry(i, u.len(), n)));
-            for (k, u) in u.iter().enumerate().skip(i) {
-                let t = triangle.entry(i, k, n);
-                match u {
-                    Lanes::Each(u) => each.push((u, t)),
-                    Lanes::Same(u) => same.push((*u, t)),
-                }
-            }
-            let (first, more) = same.split_at(same.len().min(AT_ONCE));
-            lanes::add_columns::<T, F, true>(row, T::zero(), first);
-            for more in more.chunks(AT_ONCE) {
-                lanes::add_columns::<T, F, false>(row, T::zero(), more);
-            }
-            for some in each.chunks(AT_ONCE) {
-                lanes::add_products::<T, F>(row, some);
-            }
+        residuals_of::<T, F>(triangle, u, residuals);
+        for row in residuals.chunks_exact(n) {
             for (square, row) in squares.iter_mut().zip(&*row) {
                 *square += *row * *row;
             }
@@ -134,6 +128,140 @@ impl<T: Real> Task for Forward<'_, T> {
             Lanes::Same(w) => {
                 for (out, square) in out.iter_mut().zip(squares) {
                     *out = w * *square;
+                }
+            }
+        }
+    }
+}
+
+/// Writes the rows of T (u, −1), one after another.
+#[inline(always)]
+fn residuals_of<T: Real, F: Fma>(triangle: Triangle<'_>, u: &[Lanes<'_, T>], out: &mut [T]) {
+    let n = out.len() / triangle.rows.max(1);
+    let mut same: SmallVec<[(T, &[f64]); 8]> = SmallVec::new();
+    let mut each: SmallVec<[(&[T], &[f64]); 8]> = SmallVec::new();
+    for (i, row) in out.chunks_exact_mut(n.max(1)).enumerate() {
+        same.clear();
+        each.clear();
+        same.push((T::of(-1.0), triangle.entry(i, u.len(), n)));
+        for (k, u) in u.iter().enumerate().skip(i) {
+            let t = triangle.entry(i, k, n);
+            match u {
+                Lanes::Each(u) => each.push((u, t)),
+                Lanes::Same(u) => same.push((*u, t)),
+            }
+        }
+        let (first, more) = same.split_at(same.len().min(AT_ONCE));
+        lanes::add_columns::<T, F, true>(row, T::zero(), first);
+        for more in more.chunks(AT_ONCE) {
+            lanes::add_columns::<T, F, false>(row, T::zero(), more);
+        }
+        for some in each.chunks(AT_ONCE) {
+            lanes::add_products::<T, F>(row, some);
+        }
+    }
+}
+
+struct SumUp<'a, T> {
+    triangle: Triangle<'a>,
+    u: &'a [Lanes<'a, T>],
+    slopes: &'a mut [T],
+    sums: &'a mut [T],
+}
+
+impl<T: Real> Task for SumUp<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<F: Fma>(mut self) {
+        let found = match self.triangle.rows {
+            1 => self.by_vectors::<F, 1>(),
+            2 => self.by_vectors::<F, 2>(),
+            3 => self.by_vectors::<F, 3>(),
+            _ => false,
+        };
+        if !found {
+            self.row_by_row::<F>();
+        }
+    }
+}
+
+impl<T: Real> SumUp<'_, T> {
+    /// Where there are vectors by name, and few numbers that all lanes share; gives whether there are.
+    #[inline(always)]
+    fn by_vectors<F: Fma, const R: usize>(&mut self) -> bool {
+        match self.u.len() - R {
+            0 => self.in_one_loop::<F, R, 0>(),
+            1 => self.in_one_loop::<F, R, 1>(),
+            2 => self.in_one_loop::<F, R, 2>(),
+            3 => self.in_one_loop::<F, R, 3>(),
+            4 => self.in_one_loop::<F, R, 4>(),
+            _ => false,
+        }
+    }
+
+    #[inline(always)]
+    fn in_one_loop<F: Fma, const R: usize, const K: usize>(&mut self) -> bool {
+        let (triangle, n) = (self.triangle, self.slopes.len() / R);
+        // What is below the diagonal is not looked at.
+        let column = |k: usize| std::array::from_fn(|i: usize| triangle.entry(i.min(k), k, n));
+        let mut slopes = self.slopes.chunks_exact_mut(n);
+        let found = T::squares::<F, R, K>(Squares {
+            own: std::array::from_fn(column),
+            same: std::array::from_fn(|k| column(R + k)),
+            last: column(R + K),
+            u: std::array::from_fn(|k| match self.u[k] {
+                Lanes::Each(u) => u,
+                Lanes::Same(_) => unreachable!("as many numbers as rows differ"),
+            }),
+            v: std::array::from_fn(|k| match self.u[R + k] {
+                Lanes::Each(_) => unreachable!("no more numbers differ"),
+                Lanes::Same(v) => v,
+            }),
+            slopes: std::array::from_fn(|_| {
+                slopes.next().expect("there are slopes for each number")
+            }),
+        });
+        let Some((squares, products)) = found else {
+            return false;
+        };
+        self.sums[0] = squares;
+        self.sums[1 + R..].copy_from_slice(&products);
+        true
+    }
+
+    #[inline(always)]
+    fn row_by_row<F: Fma>(&mut self) {
+        let SumUp {
+            triangle,
+            u,
+            slopes,
+            sums,
+        } = self;
+        let n = slopes.len() / triangle.rows;
+        residuals_of::<T, F>(*triangle, u, slopes);
+        let mut squares = T::zero();
+        for r in &**slopes {
+            squares += *r * *r;
+        }
+        sums[0] = squares;
+        for (k, sum) in sums[1..].iter_mut().enumerate().skip(triangle.rows) {
+            let mut totals = [T::zero(); 8];
+            for (i, row) in slopes.chunks_exact(n).enumerate() {
+                T::dots::<F, 1>([&mut totals], row, [triangle.entry(i, k, n)]);
+            }
+            *sum = sum_of(totals);
+        }
+        // From the last: each takes the rows up to its own.
+        for k in (0..triangle.rows).rev() {
+            let (before, rest) = slopes.split_at_mut(k * n);
+            let own = &mut rest[..n];
+            for (r, t) in own.iter_mut().zip(triangle.entry(k, k, n)) {
+                *r *= T::of(*t);
+            }
+            for (i, row) in before.chunks_exact(n).enumerate() {
+                for ((slope, r), t) in own.iter_mut().zip(row).zip(triangle.entry(i, k, n)) {
+                    *slope = r.times_plus::<F>(*t, *slope);
                 }
             }
         }
