@@ -115,7 +115,7 @@ impl<T: Real> Task for Forward<'_, T> {
         squares.fill(T::zero());
         residuals_of::<T, F>(triangle, u, residuals);
         for row in residuals.chunks_exact(n) {
-            for (square, row) in squares.iter_mut().zip(&*row) {
+            for (square, row) in squares.iter_mut().zip(row) {
                 *square += *row * *row;
             }
         }
