@@ -23,6 +23,9 @@ use rayon::prelude::*;
 use smallvec::SmallVec;
 use std::ops::Range;
 
+/// Parts that a thread takes of the chunks, about: each part makes memory for its blocks.
+const SHARES: usize = 8;
+
 /// What a recognised term reads: the input and what earlier stages have stored.
 #[derive(Clone, Copy)]
 pub(in crate::tape) struct Given<'a, T> {
@@ -188,8 +191,11 @@ impl Glm {
         let points: SmallVec<[Point<'_, T>; 1]> = (given.iter().zip(tables))
             .map(|(given, tables)| self.point(*given, tables))
             .collect();
-        if chunks.len() > points.len() && rayon::current_num_threads() > 1 {
-            chunks.par_chunks_exact_mut(points.len()).for_each_init(
+        let threads = rayon::current_num_threads();
+        if chunks.len() > points.len() && threads > 1 {
+            let shares = chunks.par_chunks_exact_mut(points.len());
+            let least = shares.len() / (SHARES * threads);
+            shares.with_min_len(least.max(1)).for_each_init(
                 || Buffers::new(self),
                 |block, chunks| self.sum_up(&points, derivatives, chunks, block),
             );
