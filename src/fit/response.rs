@@ -12,6 +12,7 @@ use super::start::Curvature;
 use super::whitened::Whitened;
 use crate::elbo::Elbo;
 use crate::elbo::expectation::Expectation;
+use crate::guide::Gaussian;
 use crate::guide::Guide;
 use crate::guide::noise::Noise;
 use crate::joint::LogDensity;
@@ -80,7 +81,7 @@ pub fn response<D: LogDensity>(
     let guide = elbo.guide;
     let globals = globals(elbo);
     let q = guide.gaussian(&fit.params);
-    let mut tilted = Tilted::new(elbo, fit, seed);
+    let mut tilted = Tilted::new(elbo, q.clone(), seed);
     let mut covariance = Vec::with_capacity(globals.len() * globals.len());
     for g in &globals {
         let moved = (tilted.by(*g))
@@ -135,9 +136,8 @@ struct Tilted<'a> {
 }
 
 impl<'a> Tilted<'a> {
-    fn new(elbo: &AnyElbo<'a>, fit: &Fit, seed: u32) -> Tilted<'a> {
+    fn new(elbo: &AnyElbo<'a>, answer: Gaussian, seed: u32) -> Tilted<'a> {
         let guide = elbo.guide;
-        let answer = guide.gaussian(&fit.params);
         let draws = fixed::first_draws(elbo).unwrap_or(DRAWS).max(DRAWS);
         Tilted {
             guide,

@@ -298,11 +298,10 @@ pub(super) fn take<T: Scalar>(from: &mut [T], to: &mut [T]) {
     T::run(Take { from, to });
 }
 
-/// Lanes, times a number, to be brought to where they are wanted.
-pub(super) struct BringTimes<'a, T> {
-    pub from: &'a [T],
-    pub times: T,
-    pub to: Bar<'a, T>,
+struct BringTimes<'a, T> {
+    from: &'a [T],
+    times: T,
+    to: Bar<'a, T>,
 }
 
 impl<T: Real> Task for BringTimes<'_, T> {

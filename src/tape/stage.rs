@@ -328,8 +328,12 @@ impl Plan<'_, '_> {
             let same = match node.op {
                 Op::Constant(_) => true,
                 Op::Lift(_, None) => self.mine(arg),
-                Op::Input(_) | Op::Data(_) | Op::Map(..) | Op::Event(..) | Op::Lift(..) => false,
-                Op::Reduce(..) => false,
+                Op::Input(_)
+                | Op::Data(_)
+                | Op::Map(..)
+                | Op::Event(..)
+                | Op::Lift(..)
+                | Op::Reduce(..) => false,
             };
             std::iter::repeat_n(same, node.width)
         });

@@ -134,11 +134,12 @@ pub fn run(args: &Args, terminal: &Terminal) -> Result<Exit, Failure> {
         report.against = Some(against::against(&report, &reference));
     }
     if args.linear_response && found.sampled.is_none() {
-        let names = &posterior::run(&args.input, reporting).names;
         let draws = fit::response(&elbo, &fit, reporting.seed as u32)
             .and_then(|response| response.draws(RESPONDING, reporting.seed as u32));
         match draws {
-            Ok(draws) => report.response = Some(report::responding(&joint, &draws, &report, names)),
+            Ok(draws) => {
+                report.response = Some(report::responding(&joint, &draws, &report, &reporting.vars))
+            }
             Err(message) => terminal.error(&message, None),
         }
     }

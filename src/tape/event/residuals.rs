@@ -11,7 +11,6 @@ use crate::tape::elementwise::Lanes;
 use crate::tape::elementwise::Seed;
 use crate::tape::lanes;
 use crate::tape::lanes::AT_ONCE;
-use crate::tape::lanes::BringTimes;
 use smallvec::SmallVec;
 use std::cell::Cell;
 
@@ -294,151 +293,83 @@ impl<T: Real> Task for Backward<'_, T> {
         } = self;
         let (squares, residuals) = squares.split_at(n);
         let (lanes, row_bars) = memory.split_at_mut(n);
-        // The adjoints of the rows are `rows` times a number.
-        let (rows, times) = match (y_bar, w) {
-            (Seed::Same(y_bar), Lanes::Same(w)) if !y_bar.is_zero() => {
-                let bring = BringTimes {
-                    from: squares,
-                    times: y_bar,
-                    to: w_bar,
-                };
-                bring.run::<F>();
-                (residuals, (y_bar + y_bar) * w)
+        let seeds = lanes.iter_mut();
+        match y_bar {
+            Seed::Same(y_bar) => seeds.for_each(|seed| *seed = y_bar),
+            Seed::Each(y_bar) => seeds.zip(y_bar).for_each(|(seed, y_bar)| *seed = *y_bar),
+            Seed::Cells(y_bar) => {
+                (seeds.zip(y_bar)).for_each(|(seed, y_bar)| *seed = y_bar.get());
             }
-            (y_bar, w) => {
-                adjoints_of_rows(y_bar, w, squares, residuals, lanes, row_bars);
-                let bring = BringTimes {
-                    from: lanes,
-                    times: T::one(),
-                    to: w_bar,
-                };
-                bring.run::<F>();
-                (&*row_bars, T::one())
+        }
+        // A lane without adjoint adds nothing, whatever its values.
+        let zero = |seed: T, product: T| if seed.is_zero() { T::zero() } else { product };
+        for (row_bar, row) in row_bars.chunks_exact_mut(n).zip(residuals.chunks_exact(n)) {
+            match w {
+                Lanes::Each(w) => {
+                    for (((row_bar, row), seed), w) in
+                        row_bar.iter_mut().zip(row).zip(&*lanes).zip(w)
+                    {
+                        *row_bar = zero(*seed, (*seed + *seed) * *w * *row);
+                    }
+                }
+                Lanes::Same(w) => {
+                    for ((row_bar, row), seed) in row_bar.iter_mut().zip(row).zip(&*lanes) {
+                        *row_bar = zero(*seed, (*seed + *seed) * w * *row);
+                    }
+                }
             }
-        };
-        let mut summed: SmallVec<[(usize, &Cell<T>); 8]> = SmallVec::new();
+        }
+        for (seed, square) in lanes.iter_mut().zip(squares) {
+            *seed = zero(*seed, *seed * *square);
+        }
+        match w_bar {
+            Bar::None => {}
+            Bar::Set(to) => to.iter().zip(&*lanes).for_each(|(to, lane)| to.set(*lane)),
+            Bar::Add(to) => {
+                (to.iter().zip(&*lanes)).for_each(|(to, lane)| to.set(to.get() + *lane));
+            }
+            Bar::Sum(to) => {
+                let mut totals = [T::zero(); 8];
+                T::sums::<F>(&mut totals, lanes);
+                to.set(to.get() + sum_of(totals));
+            }
+        }
         for (k, bar) in bars.iter().enumerate() {
-            let entries = rows.chunks_exact(n).take(k + 1).enumerate();
-            let entries = entries.map(|(i, row)| (row, triangle.entry(i, k, n)));
+            let rows = row_bars.chunks_exact(n).take(k + 1);
+            let rows = (rows.enumerate()).map(|(i, row_bar)| (row_bar, triangle.entry(i, k, n)));
             match bar {
                 Bar::None => {}
-                Bar::Set(to) => add::<T, F>(to, true, times, entries),
-                Bar::Add(to) => add::<T, F>(to, false, times, entries),
-                Bar::Sum(to) => summed.push((k, *to)),
-            }
-        }
-        // Several at a time: the sums of one wait for one another.
-        for some in summed.chunks(AT_ONCE) {
-            match some {
-                [] => {}
-                [a] => add_sums::<T, F, 1>(triangle, (rows, times), n, [*a]),
-                [a, b] => add_sums::<T, F, 2>(triangle, (rows, times), n, [*a, *b]),
-                [a, b, c] => add_sums::<T, F, 3>(triangle, (rows, times), n, [*a, *b, *c]),
-                [a, b, c, d, ..] => {
-                    add_sums::<T, F, 4>(triangle, (rows, times), n, [*a, *b, *c, *d]);
+                Bar::Set(to) => add::<T, F>(to, true, rows),
+                Bar::Add(to) => add::<T, F>(to, false, rows),
+                Bar::Sum(to) => {
+                    let mut totals = [T::zero(); 8];
+                    for (row_bar, t) in rows {
+                        T::dots::<F, 1>([&mut totals], row_bar, [t]);
+                    }
+                    to.set(to.get() + sum_of(totals));
                 }
             }
         }
     }
 }
 
-/// Writes the adjoint of w over `lanes`, and those of the rows over `row_bars`, where seeds or weights differ from lane to lane.
-#[inline(always)]
-fn adjoints_of_rows<T: Real>(
-    y_bar: Seed<'_, T>,
-    w: Lanes<'_, T>,
-    squares: &[T],
-    residuals: &[T],
-    lanes: &mut [T],
-    row_bars: &mut [T],
-) {
-    let n = squares.len();
-    let seeds = lanes.iter_mut();
-    match y_bar {
-        Seed::Same(y_bar) => seeds.for_each(|seed| *seed = y_bar),
-        Seed::Each(y_bar) => seeds.zip(y_bar).for_each(|(seed, y_bar)| *seed = *y_bar),
-        Seed::Cells(y_bar) => (seeds.zip(y_bar)).for_each(|(seed, y_bar)| *seed = y_bar.get()),
-    }
-    // A lane without adjoint adds nothing, whatever its values.
-    let zero = |seed: T, product: T| if seed.is_zero() { T::zero() } else { product };
-    for (row_bar, row) in row_bars.chunks_exact_mut(n).zip(residuals.chunks_exact(n)) {
-        match w {
-            Lanes::Each(w) => {
-                for (((row_bar, row), seed), w) in row_bar.iter_mut().zip(row).zip(&*lanes).zip(w) {
-                    *row_bar = zero(*seed, (*seed + *seed) * *w * *row);
-                }
-            }
-            Lanes::Same(w) => {
-                for ((row_bar, row), seed) in row_bar.iter_mut().zip(row).zip(&*lanes) {
-                    *row_bar = zero(*seed, (*seed + *seed) * w * *row);
-                }
-            }
-        }
-    }
-    for (seed, square) in lanes.iter_mut().zip(squares) {
-        *seed = zero(*seed, *seed * *square);
-    }
-}
-
-/// Adds the products of rows with columns, summed up over the lanes, times a number.
-#[inline(always)]
-fn add_sums<T: Real, F: Fma, const K: usize>(
-    triangle: Triangle<'_>,
-    (rows, times): (&[T], T),
-    n: usize,
-    columns: [(usize, &Cell<T>); K],
-) {
-    let mut totals = [[T::zero(); 8]; K];
-    for (i, row) in rows.chunks_exact(n).enumerate() {
-        if columns.iter().all(|(k, _)| *k >= i) {
-            let entries = columns.map(|(k, _)| triangle.entry(i, k, n));
-            T::dots::<F, K>(totals.each_mut(), row, entries);
-        } else {
-            for ((k, _), totals) in columns.iter().zip(&mut totals) {
-                if *k >= i {
-                    T::dots::<F, 1>([totals], row, [triangle.entry(i, *k, n)]);
-                }
-            }
-        }
-    }
-    for ((_, to), totals) in columns.into_iter().zip(totals) {
-        to.set(to.get() + times * sum_of(totals));
-    }
-}
-
-/// Adds products, times a number; the first of them, if `first`, written over what there is.
+/// Adds products, the first of them, if `first`, written over what there is.
 #[inline(always)]
 fn add<'a, T: Real, F: Fma>(
     to: &[Cell<T>],
-    mut first: bool,
-    times: T,
-    mut rows: impl Iterator<Item = (&'a [T], &'a [f64])>,
+    first: bool,
+    rows: impl Iterator<Item = (&'a [T], &'a [f64])>,
 ) {
-    while let Some(one) = rows.next() {
-        match (rows.next(), first) {
-            (Some(two), true) => add_some::<T, F, 2, true>(to, times, [one, two]),
-            (Some(two), false) => add_some::<T, F, 2, false>(to, times, [one, two]),
-            (None, true) => add_some::<T, F, 1, true>(to, times, [one]),
-            (None, false) => add_some::<T, F, 1, false>(to, times, [one]),
+    for (i, (row_bar, t)) in rows.enumerate() {
+        if first && i == 0 {
+            for ((to, row_bar), t) in to.iter().zip(row_bar).zip(t) {
+                to.set(row_bar.times_plus::<F>(*t, T::zero()));
+            }
+        } else {
+            for ((to, row_bar), t) in to.iter().zip(row_bar).zip(t) {
+                to.set(row_bar.times_plus::<F>(*t, to.get()));
+            }
         }
-        first = false;
-    }
-}
-
-#[inline(always)]
-fn add_some<T: Real, F: Fma, const K: usize, const SET: bool>(
-    to: &[Cell<T>],
-    times: T,
-    rows: [(&[T], &[f64]); K],
-) {
-    let rows = rows.map(|(row, t)| (&row[..to.len()], &t[..to.len()]));
-    for (i, to) in to.iter().enumerate() {
-        let mut sum = T::zero();
-        for (row, t) in rows {
-            sum = row[i].times_plus::<F>(t[i], sum);
-        }
-        let before = if SET { T::zero() } else { to.get() };
-        to.set(before + times * sum);
     }
 }
 
