@@ -1,5 +1,6 @@
 //! Numbers: the scalar types that kernels are written over, special functions, random streams.
 
+mod aligned;
 pub mod dense;
 pub mod dual;
 pub mod elementary;
@@ -14,6 +15,7 @@ pub mod special;
 pub mod squares;
 pub mod stable;
 pub mod sums;
+pub use aligned::Aligned;
 pub use dual::Dual;
 pub use lane::Lane;
 pub use quantile::quantile;

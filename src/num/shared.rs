@@ -2,6 +2,7 @@
 //!
 //! A pass over columns of a hundred megabytes and more spends a fifth of its time on finding their pages when these are small.
 
+use super::Aligned;
 use std::ops::Deref;
 use std::sync::Arc;
 
@@ -16,7 +17,7 @@ pub struct Shared(Arc<Memory>);
 
 #[derive(Debug)]
 enum Memory {
-    Few(Box<[f64]>),
+    Few(Aligned<f64>),
     #[cfg(target_os = "linux")]
     Many(pages::Pages),
 }
@@ -56,7 +57,7 @@ impl Memory {
         {
             return Memory::Many(pages);
         }
-        Memory::Few(vec![0.0; len].into())
+        Memory::Few(Aligned::zeros(len))
     }
 
     fn numbers_mut(&mut self) -> &mut [f64] {
@@ -90,7 +91,7 @@ impl From<Vec<f64>> for Shared {
     /// Many numbers move from the last to the first, and their old memory shrinks as they go: they never stand in memory twice.
     fn from(mut numbers: Vec<f64>) -> Shared {
         if numbers.len() < MANY {
-            return Shared(Arc::new(Memory::Few(numbers.into())));
+            return Shared::from(numbers.as_slice());
         }
         let mut memory = Memory::zeros(numbers.len());
         for part in memory.numbers_mut().rchunks_mut(MOVED_AT_ONCE) {
@@ -105,7 +106,9 @@ impl From<Vec<f64>> for Shared {
 
 impl From<&[f64]> for Shared {
     fn from(numbers: &[f64]) -> Shared {
-        numbers.to_vec().into()
+        let mut memory = Memory::zeros(numbers.len());
+        memory.numbers_mut().copy_from_slice(numbers);
+        Shared(Arc::new(memory))
     }
 }
 

@@ -23,6 +23,7 @@ use super::program::OwnBar;
 use super::program::Reach;
 use super::program::Slot;
 use super::program::Stage;
+use crate::num::Aligned;
 use smallvec::SmallVec;
 use std::cell::Cell;
 use std::ops::Range;
@@ -70,12 +71,12 @@ pub(super) struct Draw<T> {
 }
 
 /// The slots of a block.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(super) struct Slots<T> {
-    pub values: Vec<T>,
-    pub bars: Vec<T>,
+    pub values: Aligned<T>,
+    pub bars: Aligned<T>,
     /// Adjoints of the arguments of an event operation.
-    pub scratch: Vec<T>,
+    pub scratch: Aligned<T>,
     /// Memory that event operations ask for.
     pub extra: Vec<T>,
     /// What instructions that sum up have summed up.
@@ -245,8 +246,8 @@ impl<'a, T: Scalar> Sweep<'a, T> {
             summed: sums,
             running: _,
         } = slots;
-        let values = values.as_slice();
-        let bars = Cell::from_mut(bars.as_mut_slice()).as_slice_of_cells();
+        let values = &**values;
+        let bars = Cell::from_mut(&mut **bars).as_slice_of_cells();
         for sum in &self.stage.sums {
             if let Some(home) = sum.bar {
                 for bar in self.at(bars, home) {

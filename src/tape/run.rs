@@ -22,6 +22,7 @@ use super::program::From;
 use super::program::Program;
 use super::program::Stage;
 use super::program::Store;
+use crate::num::Aligned;
 use crate::num::Dual;
 use crate::num::Real;
 use rayon::iter::IndexedParallelIterator;
@@ -224,7 +225,7 @@ impl<T: Scalar> Workspace<T> {
             };
             sweep.forward(&mut slots);
         }
-        slots.values
+        slots.values.to_vec()
     }
 
     fn start(&mut self) {
@@ -324,9 +325,9 @@ fn cells<T>(numbers: &mut [T]) -> &[Cell<T>] {
 impl<T: Scalar> Default for Slots<T> {
     fn default() -> Slots<T> {
         Slots {
-            values: Vec::new(),
-            bars: Vec::new(),
-            scratch: Vec::new(),
+            values: Aligned::default(),
+            bars: Aligned::default(),
+            scratch: Aligned::default(),
             extra: Vec::new(),
             summed: Vec::new(),
             running: Box::default(),
@@ -343,15 +344,16 @@ impl<T: Scalar> Slots<T> {
 
     /// Grows to what a stage needs; a workspace that has run once does not grow again.
     fn fit(&mut self, stage: &Stage) {
-        let grow = |memory: &mut Vec<T>, len: usize| {
+        let grow = |memory: &mut Aligned<T>, len: usize| {
             if memory.len() < len {
-                memory.resize(len, T::zero());
+                *memory = Aligned::zeros(len);
             }
         };
         grow(&mut self.values, stage.values * stage.block);
         grow(&mut self.bars, stage.bars * stage.block);
         grow(&mut self.scratch, stage.scratch * stage.block);
-        grow(&mut self.summed, stage.summed);
+        self.summed
+            .resize(self.summed.len().max(stage.summed), T::zero());
     }
 }
 

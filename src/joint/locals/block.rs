@@ -7,7 +7,6 @@ use super::rows::Term;
 use crate::num::Dual;
 use crate::tape::elementwise::LaneArray;
 use crate::tape::elementwise::Lanes;
-use crate::tape::elementwise::MOST_LANES;
 use crate::tape::elementwise::RowLanes;
 use smallvec::SmallVec;
 
@@ -36,7 +35,7 @@ pub(super) struct Buffers {
 
 impl Default for Buffers {
     fn default() -> Buffers {
-        let lanes = [0.0; MOST_LANES];
+        let lanes = LaneArray::zeros();
         Buffers {
             base: lanes,
             eta: lanes,
@@ -120,7 +119,7 @@ impl Term {
         n: usize,
         memory: &mut Vec<LaneArray<f64>>,
     ) {
-        memory.resize(memory.len().max(self.args.len()), [0.0; MOST_LANES]);
+        memory.resize(memory.len().max(self.args.len()), LaneArray::zeros());
         for (arg, memory) in self.args.iter().zip(memory) {
             match arg.as_ref().map(|arg| arg.lanes(outputs, first)) {
                 None => {}
@@ -154,7 +153,7 @@ impl Term {
                 },
             })
             .collect();
-        shared.resize(shared.len().max(lanes.len()), [0.0; MOST_LANES]);
+        shared.resize(shared.len().max(lanes.len()), LaneArray::zeros());
         let run = match want {
             Want::Values | Want::Slopes => pass.slope,
             Want::Curvature => pass.curve,
@@ -201,7 +200,7 @@ impl Term {
                 let (ones, out) = plain.split_at_mut(n);
                 ones.fill(1.0);
                 (self.op.plain.backward)(&lanes, &add[..n], ones, &mut out[..n * count]);
-                shared.resize(shared.len().max(count), [0.0; MOST_LANES]);
+                shared.resize(shared.len().max(count), LaneArray::zeros());
                 for (partials, shared) in out.chunks_exact(n).zip(&mut *shared) {
                     shared[..n].copy_from_slice(partials);
                 }

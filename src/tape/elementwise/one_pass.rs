@@ -11,6 +11,8 @@ use crate::num::elementary::Fma;
 use crate::num::simd;
 use crate::num::simd::Task;
 use std::marker::PhantomData;
+use std::ops::Deref;
+use std::ops::DerefMut;
 
 /// The most lanes of a call.
 pub const MOST_LANES: usize = 256;
@@ -87,8 +89,39 @@ pub struct OnePassKernel<T: 'static> {
     pub shared: usize,
 }
 
-/// One number for each of the most lanes of a call.
-pub type LaneArray<T> = [T; MOST_LANES];
+/// One number for each of the most lanes of a call, from the start of a cache line on: a vector register that lies across two lines is
+/// read in two goes.
+#[derive(Clone, Copy, Debug)]
+#[repr(C, align(64))]
+pub struct LaneArray<T>(pub [T; MOST_LANES]);
+
+impl<T: Scalar> LaneArray<T> {
+    /// The same number in all lanes.
+    pub fn of(number: T) -> LaneArray<T> {
+        LaneArray([number; MOST_LANES])
+    }
+
+    /// Zeros.
+    pub fn zeros() -> LaneArray<T> {
+        LaneArray::of(T::zero())
+    }
+}
+
+impl<T> Deref for LaneArray<T> {
+    type Target = [T];
+
+    #[inline(always)]
+    fn deref(&self) -> &[T] {
+        &self.0
+    }
+}
+
+impl<T> DerefMut for LaneArray<T> {
+    #[inline(always)]
+    fn deref_mut(&mut self) -> &mut [T] {
+        &mut self.0
+    }
+}
 
 impl<T: Scalar> OnePassKernel<T> {
     /// The loop of rule `R`.

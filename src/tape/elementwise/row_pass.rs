@@ -97,7 +97,7 @@ fn run<R: OnePass<N>, const N: usize, const CURVE: bool>(
 
 /// The arguments of a loop: lane by lane, and what is shared.
 struct Args<'a, const N: usize> {
-    each: [&'a LaneArray<f64>; N],
+    each: [&'a [f64; MOST_LANES]; N],
     same: [f64; N],
 }
 
@@ -163,13 +163,13 @@ struct Loop<'a, R, const N: usize, const CURVE: bool> {
 }
 
 #[inline(always)]
-fn part(lanes: &LaneArray<f64>, p: usize) -> &[f64; PART] {
+fn part(lanes: &[f64; MOST_LANES], p: usize) -> &[f64; PART] {
     &lanes.as_chunks().0[p]
 }
 
 #[inline(always)]
 fn part_mut(lanes: &mut LaneArray<f64>, p: usize) -> &mut [f64; PART] {
-    &mut lanes.as_chunks_mut().0[p]
+    &mut lanes.0.as_chunks_mut().0[p]
 }
 
 impl<R: OnePass<N>, const N: usize, const CURVE: bool> Task for Loop<'_, R, N, CURVE> {

@@ -83,19 +83,22 @@ pub struct Stretch<'a, T> {
 }
 
 /// What stretches sum up to, one after the other, and the memory of the loop.
+///
+/// The lanes begin at cache lines: a vector that lies across two of them takes two goes to read or write.
 #[derive(Clone, Debug)]
+#[repr(C, align(64))]
 pub struct Running<T> {
-    value: T,
+    memory: Memory<T>,
     add: Totals<T>,
     /// Of at most [`MOST_FACTORS`] rows since they were last brought into the value.
     product: Totals<T>,
-    factors: usize,
     slope: Totals<T>,
     /// For each column of a predictor its products with the slopes, which are the partial derivatives by the predictor.
     dots: [Totals<T>; MOST_COLUMNS],
     /// For each shared argument the partial derivatives.
     shared: [Totals<T>; MOST_OWN],
-    memory: Memory<T>,
+    value: T,
+    factors: usize,
 }
 
 impl<T: Real> Default for Running<T> {
@@ -329,6 +332,7 @@ impl<T: Scalar> Running<T> {
 
 /// The memory of a block.
 #[derive(Clone, Debug)]
+#[repr(C, align(64))]
 struct Memory<T> {
     eta: [T; BLOCK],
     slope: [T; BLOCK],

@@ -250,7 +250,7 @@ fn loops_by_rows_give_second_derivatives() {
                     row.name
                 );
             };
-            let mut out = [[0.0; MOST_LANES]; 4];
+            let mut out = [LaneArray::zeros(); 4];
             let [add, product, slope, second] = &mut out;
             let n = 70;
             let written = RowLanes {
@@ -265,7 +265,7 @@ fn loops_by_rows_give_second_derivatives() {
             near(slope[n - 1], partials(row, at)[pass.by], "slope");
             near(second[n - 1], along(row, at, pass.by).1[pass.by], "second");
             for arg in (0..at.len()).filter(|k| shares(*k)) {
-                let mut seconds = vec![[0.0; MOST_LANES]; at.len()];
+                let mut seconds = vec![LaneArray::zeros(); at.len()];
                 let written = AlongLanes {
                     n,
                     arg,

@@ -158,7 +158,7 @@ pub(super) struct Own {
 impl Worked {
     /// Memory for so many columns and a density of so many arguments, of which some are numbers of the top level.
     pub fn new(columns: usize, args: usize, own: impl Iterator<Item = usize>) -> Worked {
-        let zeros = [0.0; MOST_LANES];
+        let zeros = LaneArray::zeros();
         Worked {
             eta: [0.0; BLOCK + PART],
             add: zeros,

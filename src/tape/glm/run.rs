@@ -23,9 +23,6 @@ use rayon::prelude::*;
 use smallvec::SmallVec;
 use std::ops::Range;
 
-/// Parts that a thread takes of the chunks, about: each part makes memory for its blocks.
-const SHARES: usize = 8;
-
 /// What a recognised term reads: the input and what earlier stages have stored.
 #[derive(Clone, Copy)]
 pub(in crate::tape) struct Given<'a, T> {
@@ -127,7 +124,7 @@ impl<T: Scalar> Chunk<T> {
 
 impl<T: Scalar> Buffers<T> {
     pub fn new(glm: &Glm) -> Buffers<T> {
-        let lanes = |of: usize| vec![[T::zero(); MOST_LANES]; of];
+        let lanes = |of: usize| vec![LaneArray::zeros(); of];
         Buffers {
             values: lanes(glm.affines.len() + glm.args.len()),
             slopes: lanes(glm.affines.len()),
@@ -191,18 +188,15 @@ impl Glm {
         let points: SmallVec<[Point<'_, T>; 1]> = (given.iter().zip(tables))
             .map(|(given, tables)| self.point(*given, tables))
             .collect();
-        let threads = rayon::current_num_threads();
-        if chunks.len() > points.len() && threads > 1 {
-            let shares = chunks.par_chunks_exact_mut(points.len());
-            let least = shares.len() / (SHARES * threads);
-            shares.with_min_len(least.max(1)).for_each_init(
+        let chunks = chunks.chunks_exact_mut(points.len());
+        if chunks.len() > 1 && rayon::current_num_threads() > 1 {
+            // A thread that wakes late takes fewer chunks, and each makes memory for its blocks once.
+            chunks.par_bridge().for_each_init(
                 || Buffers::new(self),
                 |block, chunks| self.sum_up(&points, derivatives, chunks, block),
             );
         } else {
-            for chunks in chunks.chunks_exact_mut(points.len()) {
-                self.sum_up(&points, derivatives, chunks, block);
-            }
+            chunks.for_each(|chunks| self.sum_up(&points, derivatives, chunks, block));
         }
     }
 

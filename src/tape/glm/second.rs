@@ -92,8 +92,8 @@ impl Glm {
     /// Memory for the density's arguments, with those that are constant.
     fn constants(&self) -> Vec<LaneArray<f64>> {
         let lanes = |arg: &Arg| match arg {
-            Arg::Constant(value) => [*value; MOST_LANES],
-            Arg::Predictor(_) | Arg::Data(_) | Arg::Top(_) => [0.0; MOST_LANES],
+            Arg::Constant(value) => LaneArray::of(*value),
+            Arg::Predictor(_) | Arg::Data(_) | Arg::Top(_) => LaneArray::zeros(),
         };
         self.args.iter().map(lanes).collect()
     }
