@@ -278,6 +278,120 @@ fn a_nested_normal_plate_has_its_closed_form() {
     assert!((value - expected).abs() < 1e-9, "{value} is not {expected}");
 }
 
+/// Two levels of Poisson rows, added up in either way, against sums over grids of both locals: values, and slopes from their differences.
+#[test]
+fn nested_integrals_are_those_of_grids() {
+    const SCHOOLS: usize = 9;
+    let x = |i: usize| odd(i);
+    let count = |i: usize| (i * i + i / 7) % 6;
+    let school = |i: usize| i % SCHOOLS;
+    let csv = table("district,school,x,y", 90, |i| {
+        format!("d{},s{},{},{}", school(i) % 3, school(i), x(i), count(i))
+    });
+    let centred = "
+        mu ~ Normal(0, 2)
+        beta ~ Normal(0, 1)
+        tau, omega ~ HalfNormal(1)
+        plate district { d ~ Normal(mu, omega)
+          plate school { s ~ Normal(d, tau)
+            plate obs = rows { data x: real
+              data y: count
+              y ~ Poisson(log = s + beta * x) } } }";
+    let added = (centred.replace("s ~ Normal(d, tau)", "s ~ Normal(0, tau)"))
+        .replace("log = s", "log = d + s");
+    let rows_at = |s: f64, of: usize, beta: f64| -> f64 {
+        (0..90)
+            .filter(|i| school(*i) == of)
+            .map(|i| {
+                let eta = s + beta * x(i);
+                let factorial: f64 = (1..=count(i)).map(|k| (k as f64).ln()).sum();
+                count(i) as f64 * eta - eta.exp() - factorial
+            })
+            .sum()
+    };
+    let grid = |middle: f64, sd: f64| {
+        let width = 16.0 * sd / 240.0;
+        (0..=240).map(move |k| (middle - 8.0 * sd + f64::from(k) * width, width))
+    };
+    let expected = |theta: &[f64]| {
+        let [mu, beta, tau, omega] = [theta[0], theta[1], theta[2].exp(), theta[3].exp()];
+        let half = |x: f64| normal(x, 0.0, 1.0) + 2.0_f64.ln() + x.ln();
+        let priors = normal(mu, 0.0, 2.0) + normal(beta, 0.0, 1.0) + half(tau) + half(omega);
+        let districts = (0..3).map(|district| {
+            let integral: f64 = grid(mu, omega)
+                .map(|(d, width)| {
+                    let schools = (0..SCHOOLS).filter(|s| s % 3 == district).map(|own| {
+                        let sum: f64 = grid(d, tau)
+                            .map(|(s, w)| (normal(s, d, tau) + rows_at(s, own, beta)).exp() * w)
+                            .sum();
+                        sum.ln()
+                    });
+                    (normal(d, mu, omega) + schools.sum::<f64>()).exp() * width
+                })
+                .sum();
+            integral.ln()
+        });
+        priors + districts.sum::<f64>()
+    };
+    // The mean of the rows' log density given the globals.
+    let expected_rows = |theta: &[f64]| {
+        let [mu, beta, tau, omega] = [theta[0], theta[1], theta[2].exp(), theta[3].exp()];
+        let districts = (0..3).map(|district| {
+            let (mut all, mut mean) = (0.0, 0.0);
+            for (d, width) in grid(mu, omega) {
+                let (mut weight, mut rows) = (normal(d, mu, omega).exp() * width, 0.0);
+                for own in (0..SCHOOLS).filter(|s| s % 3 == district) {
+                    let (mut sum, mut of_rows) = (0.0, 0.0);
+                    for (s, w) in grid(d, tau) {
+                        let of = rows_at(s, own, beta);
+                        let share = (normal(s, d, tau) + of).exp() * w;
+                        sum += share;
+                        of_rows += share * of;
+                    }
+                    weight *= sum;
+                    rows += of_rows / sum;
+                }
+                all += weight;
+                mean += weight * rows;
+            }
+            mean / all
+        });
+        districts.sum::<f64>()
+    };
+    let theta = [0.7, 0.2, -0.8, -0.3];
+    let value = expected(&theta);
+    let slopes: Vec<f64> = (0..4)
+        .map(|k| {
+            let at = |h: f64| {
+                let mut theta = theta;
+                theta[k] += h;
+                expected(&theta)
+            };
+            (at(1e-4) - at(-1e-4)) / 2e-4
+        })
+        .collect();
+    for model in [centred, &added] {
+        let joint = joint(model, &csv);
+        let forest = forest(&joint);
+        let mut marginal = Marginal::new(&joint, &forest, Integral::Quadrature).expect("a density");
+        let found = marginal.expected(&theta);
+        let place = (joint.terms().iter().position(|t| t.name == "y")).expect("rows");
+        let (found, mean) = (found.terms[place], expected_rows(&theta));
+        assert!((found - mean).abs() < 0.02, "{found} is not {mean}");
+        for (order, close) in [(Order::High, 1e-6), (Order::Low, 3e-3)] {
+            let mut gradient = [0.0; 4];
+            let found = marginal.gradient(&theta, order, &mut gradient);
+            assert!((found - value).abs() < close, "{found} is not {value}");
+            for (found, slope) in gradient.iter().zip(&slopes) {
+                assert!(
+                    (found - slope).abs() < 10.0 * close,
+                    "{gradient:?} {slopes:?}"
+                );
+            }
+        }
+    }
+}
+
 /// A fit by default against the density of its one global on a grid: the evidence, and the mean and sd of tau.
 #[test]
 fn a_skewed_scale_is_summarised_as_on_a_grid() {

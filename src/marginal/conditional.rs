@@ -4,7 +4,6 @@ use super::Arrow;
 use super::Integral;
 use super::Marginal;
 use super::Order;
-use super::nodes;
 use crate::joint::locals::LocalPlate;
 use std::f64::consts::PI;
 
@@ -180,9 +179,9 @@ impl<'a> Marginal<'a> {
             Integral::Exact => self.corners(&mut unused),
             // The terms' means over the nodes were found with the integral; …
             Integral::Quadrature if self.low.flat() => {}
-            Integral::Quadrature => self.low.each(&self.arrow, &self.modes, |point, weights| {
-                nodes::weigh(&mut **locals, point, weights, &mut unused);
-            }),
+            Integral::Quadrature => {
+                (self.low).weigh(&mut **locals, &self.arrow, &self.modes, &mut unused);
+            }
         }
         let terms = self.locals.terms().to_vec();
         let entropies = self.entropies(value - terms.iter().sum::<f64>());

@@ -1,8 +1,8 @@
 //! Adaptive Gauss–Hermite quadrature over the forest (Pinheiro & Bates 1995): nodes around each element's mode given the node above.
 //!
 //! `log p̂ = log |L| + d/2 log 2π + log Σ_k w_k exp(l(φ̂ + L z_k) + z_k'z_k / 2)` for an element, where l holds the integrals of the
-//! elements below it at its node. One sweep puts all elements of a level at the same node; with several levels there is one sweep for
-//! each combination of nodes.
+//! elements below it at its node. All elements of a plate are put at the same node; below others there is a node for each combination of
+//! theirs and its own.
 
 use super::arrow::Arrow;
 use super::rule::Order;
@@ -11,6 +11,10 @@ use crate::joint::locals::Forest;
 use crate::joint::locals::Locals;
 use crate::joint::locals::Spread;
 use std::f64::consts::PI;
+use std::ops::Range;
+
+/// Numbers that all points that are gone through together may have, about.
+const AT_ONCE: usize = 1 << 24;
 
 /// The nodes of all plates and, after a run, how much each counts.
 #[derive(Clone, Debug)]
@@ -20,10 +24,10 @@ pub struct Nodes {
     levels: Vec<usize>,
     /// The nodes of each level.
     sizes: Vec<usize>,
-    /// For each plate, after a run: the share of each of its elements' nodes in the integral, given the nodes above:
-    /// element `i` at node `k` under the combination `c` of nodes above at `(c * nodes + k) * count + i`.
+    /// For each plate, after a run: the share of each of its elements' nodes in the integral: element `i` at node `k` under the
+    /// combination `c` of nodes above at `(c * nodes + k) * count + i`.
     shares: Vec<Vec<f64>>,
-    /// For each plate the log integral of each element under each combination of nodes above.
+    /// For each plate the log integral of element `i` under combination `c` of nodes above at `c * count + i`.
     integrals: Vec<Vec<f64>>,
     forest: Forest,
     points: Vec<Vec<f64>>,
@@ -75,20 +79,27 @@ impl Nodes {
         })
     }
 
-    /// The number of a combination of the nodes of the first levels.
-    fn number(&self, combination: &[usize]) -> usize {
-        combination
-            .iter()
-            .zip(&self.sizes)
-            .fold(0, |number, (k, size)| number * size + k)
+    /// The plates above plate `p` and itself, outermost first.
+    fn chain(&self, p: usize) -> impl Iterator<Item = usize> + '_ {
+        let above = self.forest.plates[p].above.iter().map(|a| a.place);
+        above.chain([p])
     }
 
-    /// Whether a combination is the one of those that differ below plate `p` alone that stands for it.
-    fn stands_for(&self, p: usize, combination: &[usize]) -> bool {
-        let known = |q: usize| combination[self.levels[q]] < self.rules[q].len();
-        let chain = self.forest.plates[p].above.iter().map(|a| a.place);
+    /// The number of plate `p`'s nodes under all combinations of nodes above.
+    fn nodes_of(&self, p: usize) -> usize {
+        self.chain(p).map(|q| self.rules[q].len()).product()
+    }
+
+    /// The number of a combination among the nodes of plate `p`, where it is the one of those that differ elsewhere that stands for it.
+    fn number(&self, p: usize, combination: &[usize]) -> Option<usize> {
         let below = &combination[self.levels[p] + 1..];
-        known(p) && chain.into_iter().all(known) && below.iter().all(|k| *k == 0)
+        let known = |q: usize| combination[self.levels[q]] < self.rules[q].len();
+        if below.iter().any(|k| *k > 0) || !self.chain(p).all(known) {
+            return None;
+        }
+        Some(self.chain(p).fold(0, |number, q| {
+            number * self.rules[q].len() + combination[self.levels[q]]
+        }))
     }
 
     /// Places all elements at a combination of nodes.
@@ -97,6 +108,37 @@ impl Nodes {
             let point = &rule.points[combination[self.levels[p]] % rule.len()];
             arrow.place(p, modes, |k, _| point[k], to);
         }
+    }
+
+    /// Places the elements of plate `p`, and those above, at some of its nodes.
+    fn place_some(
+        &self,
+        p: usize,
+        arrow: &Arrow<'_>,
+        modes: &[f64],
+        nodes: Range<usize>,
+    ) -> Vec<Vec<f64>> {
+        let place = |node: usize| {
+            let mut to = modes.to_vec();
+            let mut left = self.nodes_of(p);
+            for q in self.chain(p) {
+                let rule = &self.rules[q];
+                left /= rule.len();
+                let point = &rule.points[node / left % rule.len()];
+                arrow.place(q, modes, |k, _| point[k], &mut to);
+            }
+            to
+        };
+        nodes.map(place).collect()
+    }
+
+    /// The nodes of plate `p` in parts that are gone through together.
+    fn parts(&self, p: usize, dim: usize) -> impl Iterator<Item = Range<usize>> + use<> {
+        let (own, all) = (self.rules[p].len(), self.nodes_of(p));
+        let most = (AT_ONCE / (dim * own).max(1)).max(1) * own;
+        (0..all)
+            .step_by(most)
+            .map(move |first| first..all.min(first + most))
     }
 
     /// Whether no plate lies in another.
@@ -125,11 +167,33 @@ impl Nodes {
         }
         let value = self.integrate_nested(locals, arrow, modes);
         if let Some(gradient) = gradient {
-            self.each(arrow, modes, |point, weights| {
-                weigh(locals, point, weights, gradient);
-            });
+            self.weigh(locals, arrow, modes, gradient);
         }
         value
+    }
+
+    /// Sums the terms up at all nodes, each with its share: adds their gradient, or keeps it for [`Locals::finish`].
+    pub fn weigh(
+        &self,
+        locals: &mut dyn Locals,
+        arrow: &Arrow<'_>,
+        modes: &[f64],
+        gradient: &mut [f64],
+    ) {
+        for (p, plate) in self.forest.plates.iter().enumerate() {
+            for part in self.parts(p, modes.len()) {
+                let shares = part.start * plate.count..part.end * plate.count;
+                let spread = Spread {
+                    points: &self.place_some(p, arrow, modes, part),
+                    shares: &mut self.shares[p][shares].to_vec(),
+                    raise: None,
+                    integrals: &mut [],
+                    derivatives: true,
+                    means: true,
+                };
+                locals.spread(p, spread, gradient);
+            }
+        }
     }
 
     /// Where no plate lies in another all nodes of an element are gone through before the next element.
@@ -180,34 +244,41 @@ impl Nodes {
     ) -> f64 {
         let counts: Vec<usize> = self.forest.plates.iter().map(|p| p.count).collect();
         for (p, count) in counts.iter().enumerate() {
-            let levels = self.levels[p] + 1;
-            let combinations: usize = self.sizes[..levels].iter().product();
-            self.shares[p].resize(combinations * count, 0.0);
-            self.integrals[p].resize(combinations / self.sizes[levels - 1] * count, 0.0);
-        }
-        let mut values: Vec<Vec<f64>> = counts.iter().map(|count| vec![0.0; *count]).collect();
-        let mut point = modes.to_vec();
-        for combination in self.combinations() {
-            self.place(arrow, modes, &combination, &mut point);
-            locals.values(&point, &mut values);
-            for (p, values) in values.iter().enumerate() {
-                if self.stands_for(p, &combination) {
-                    let start = self.number(&combination[..=self.levels[p]]) * values.len();
-                    self.shares[p][start..start + values.len()].copy_from_slice(values);
-                }
-            }
+            let nodes = self.nodes_of(p);
+            self.shares[p].clear();
+            self.shares[p].resize(nodes * count, 0.0);
+            self.integrals[p].resize(nodes / self.rules[p].len() * count, 0.0);
         }
         let mut total = 0.0;
         for p in (0..counts.len()).rev() {
-            self.sum_up(arrow, p);
+            // What the elements below have found is there already, as a part of the integrand.
+            let (count, own) = (counts[p], self.rules[p].len());
+            for part in self.parts(p, modes.len()) {
+                let points = self.place_some(p, arrow, modes, part.clone());
+                let spread = Spread {
+                    points: &points,
+                    shares: &mut self.shares[p][part.start * count..part.end * count],
+                    raise: Some(&self.rules[p].raise),
+                    integrals: &mut self.integrals[p]
+                        [part.start / own * count..part.end / own * count],
+                    derivatives: false,
+                    means: false,
+                };
+                locals.spread(p, spread, &mut []);
+            }
+            let constant = 0.5 * self.forest.plates[p].width as f64 * (2.0 * PI).ln();
+            for integrals in self.integrals[p].chunks_exact_mut(count) {
+                for (i, integral) in integrals.iter_mut().enumerate() {
+                    *integral += constant + arrow.log_spread(p, i);
+                }
+            }
             match self.forest.plates[p].above.last() {
                 None => total += self.integrals[p].iter().sum::<f64>(),
                 Some(parent) => {
-                    let outer = counts[parent.place];
-                    let (integrals, shares) = (&self.integrals[p], &mut self.shares[parent.place]);
-                    for (c, integrals) in integrals.chunks_exact(counts[p]).enumerate() {
+                    let shares = self.shares[parent.place].chunks_exact_mut(counts[parent.place]);
+                    for (shares, integrals) in shares.zip(self.integrals[p].chunks_exact(count)) {
                         for (integral, element) in integrals.iter().zip(parent.element.iter()) {
-                            shares[c * outer + *element as usize] += integral;
+                            shares[*element as usize] += integral;
                         }
                     }
                 }
@@ -219,37 +290,15 @@ impl Nodes {
                 continue;
             };
             let (before, rest) = self.shares.split_at_mut(p);
-            let (outer, nodes) = (counts[parent.place], self.sizes[self.levels[p]]);
+            let (outer, own) = (counts[parent.place], self.rules[p].len());
             for (c, shares) in rest[0].chunks_exact_mut(counts[p]).enumerate() {
-                let above = &before[parent.place][c / nodes * outer..][..outer];
+                let above = &before[parent.place][c / own * outer..][..outer];
                 for (share, element) in shares.iter_mut().zip(parent.element.iter()) {
                     *share *= above[*element as usize];
                 }
             }
         }
         total
-    }
-
-    /// From the log integrands of plate `p` to its log integrals and the shares of its nodes in them.
-    fn sum_up(&mut self, arrow: &Arrow<'_>, p: usize) {
-        let (rule, plate) = (&self.rules[p], &self.forest.plates[p]);
-        let (nodes, count) = (self.sizes[self.levels[p]], plate.count);
-        let constant = 0.5 * plate.width as f64 * (2.0 * PI).ln();
-        let groups = self.shares[p].chunks_exact_mut(nodes * count);
-        for (shares, integrals) in groups.zip(self.integrals[p].chunks_exact_mut(count)) {
-            for (i, integral) in integrals.iter_mut().enumerate() {
-                let raised = |k: usize| shares[k * count + i] + rule.raise[k];
-                let most = (0..rule.len())
-                    .map(raised)
-                    .fold(f64::NEG_INFINITY, f64::max);
-                let sum: f64 = (0..rule.len()).map(|k| (raised(k) - most).exp()).sum();
-                *integral = most + sum.ln() + constant + arrow.log_spread(p, i);
-                for k in 0..rule.len() {
-                    let at = k * count + i;
-                    shares[at] = (shares[at] + rule.raise[k] - most).exp() / sum;
-                }
-            }
-        }
     }
 
     /// Runs over all combinations of nodes: all coordinates, and the share of each element there.
@@ -265,12 +314,10 @@ impl Nodes {
         for combination in self.combinations() {
             self.place(arrow, modes, &combination, &mut point);
             for (p, weights) in weights.iter_mut().enumerate() {
-                if self.stands_for(p, &combination) {
-                    let count = weights.len();
-                    let start = self.number(&combination[..=self.levels[p]]) * count;
-                    weights.copy_from_slice(&self.shares[p][start..start + count]);
-                } else {
-                    weights.fill(0.0);
+                let count = weights.len();
+                match self.number(p, &combination) {
+                    Some(node) => weights.copy_from_slice(&self.shares[p][node * count..][..count]),
+                    None => weights.fill(0.0),
                 }
             }
             with(&point, &weights);
@@ -284,21 +331,5 @@ impl Nodes {
             .filter(|(_, plate)| plate.above.is_empty())
             .map(|(p, _)| (p, self.integrals[p].as_slice()))
             .collect()
-    }
-}
-
-/// Sums the terms up at one point, each element with its weight.
-pub fn weigh(locals: &mut dyn Locals, point: &[f64], weights: &[Vec<f64>], gradient: &mut [f64]) {
-    let points = [point.to_vec()];
-    for (p, weights) in weights.iter().enumerate() {
-        let spread = Spread {
-            points: &points,
-            shares: &mut weights.clone(),
-            raise: None,
-            integrals: &mut [],
-            derivatives: true,
-            means: true,
-        };
-        locals.spread(p, spread, gradient);
     }
 }

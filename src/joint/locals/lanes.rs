@@ -55,6 +55,14 @@ pub(super) enum Whose<'a> {
 }
 
 impl Seen<'_> {
+    /// The one number of each element of a line.
+    pub const ON_LINE: Seen<'static> = Seen {
+        coefficient: Lanes::Same(1.0),
+        first: 0,
+        of: Whose::Own,
+        chain: 0,
+    };
+
     /// The place of its coordinate for an element.
     #[inline(always)]
     pub fn at(&self, element: usize) -> usize {

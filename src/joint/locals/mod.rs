@@ -4,8 +4,10 @@
 //! integrated out too, or directly below the globals θ. All other coordinates, of the top level and of plates that cross, are θ.
 
 mod block;
+mod fill;
 mod form;
 mod lanes;
+mod line;
 mod plan;
 mod rows;
 mod sweep;
@@ -185,11 +187,13 @@ pub trait Curvature {
 pub struct Spread<'a> {
     /// All coordinates at each point.
     pub points: &'a [Vec<f64>],
-    /// The share of point `k` in element `i` at `k * count + i`: given, or with `raise` to be found.
+    /// The share of point `k` in element `i` at `k * count + i`: given; or with `raise` to be found, and what other terms add to the
+    /// logarithm of the integrand given.
     pub shares: &'a mut [f64],
-    /// What each point's value is raised by before its share in the sum of their exponentials is taken.
+    /// What each point's value is raised by before its share in the sum of their exponentials is taken; of more points there is a sum for
+    /// each so many.
     pub raise: Option<&'a [f64]>,
-    /// With `raise` the logarithm of that sum, for each element.
+    /// With `raise` the logarithm of sum `c` for element `i` at `c * count + i`.
     pub integrals: &'a mut [f64],
     /// Whether the gradient is wanted.
     pub derivatives: bool,

@@ -8,22 +8,13 @@ use super::Forest;
 use super::Spread;
 use super::block::Buffers;
 use super::block::Want;
-use super::lanes::AddCurvature;
-use super::lanes::AddValues;
-use super::lanes::Base;
-use super::lanes::Mix;
-use super::lanes::Predict;
-use super::lanes::Seen;
 use super::lanes::Total;
-use super::lanes::Whose;
-use super::rows::Of;
+use super::line::Line;
 use super::rows::Rows;
 use super::rows::Source;
 use super::rows::Term;
 use crate::num::simd;
-use crate::tape::elementwise::LaneArray;
 use crate::tape::elementwise::Lanes;
-use crate::tape::elementwise::MOST_LANES;
 use rayon::prelude::*;
 use smallvec::SmallVec;
 use std::ops::Range;
@@ -38,16 +29,18 @@ const ROWS: usize = 1024;
 pub(super) struct Chunk {
     pub elements: Range<usize>,
     /// The terms of the plate.
-    terms: Vec<usize>,
+    pub terms: Vec<usize>,
     /// For each term and point the values of the elements.
-    values: Vec<f64>,
+    pub values: Vec<f64>,
     /// For each point the shares of the elements.
-    shares: Vec<f64>,
+    pub shares: Vec<f64>,
     integrals: Vec<f64>,
     /// For each term its mean over the points.
     means: Vec<f64>,
-    /// Derivatives by the locals, and second derivatives: see [`AddCurvature`].
-    curvature: Vec<f64>,
+    /// For each term, where its values were interpolated, the lines of its elements and the degree.
+    pub lines: Vec<Option<(Line, usize)>>,
+    /// Derivatives by the locals, and second derivatives: see [`super::lanes::AddCurvature`].
+    pub curvature: Vec<f64>,
     /// The adjoints of numbers that are the same in all rows, by output.
     sums: Vec<f64>,
     /// The adjoints of others.
@@ -107,6 +100,7 @@ impl Chunk {
             shares: Vec::new(),
             integrals: Vec::new(),
             means: vec![0.0; own.len()],
+            lines: vec![None; own.len()],
             curvature: Vec::new(),
             sums: vec![0.0; outputs.len()],
             rows,
@@ -114,7 +108,7 @@ impl Chunk {
     }
 
     /// Adds the adjoints of rows from `first` on, times others, to those of a source.
-    fn sow(&mut self, source: &Source, first: usize, adjoints: &[f64], column: Lanes<'_, f64>) {
+    pub fn sow(&mut self, source: &Source, first: usize, adjoints: &[f64], column: Lanes<'_, f64>) {
         let Source::Output(k) = source else { return };
         let lanes = adjoints;
         let one = |sums: &&mut RowSums| {
@@ -211,7 +205,8 @@ impl Rows<'_> {
     pub fn spread(&mut self, p: usize, spread: &mut Spread<'_>, means: &mut [f64]) {
         let points: SmallVec<[&[f64]; 8]> = spread.points.iter().map(Vec::as_slice).collect();
         let total = self.forest.plates[p].count;
-        let (shares, raise, derivatives) = (&*spread.shares, spread.raise, spread.derivatives);
+        let (shares, raise) = (&*spread.shares, spread.raise);
+        let (derivatives, wants_means) = (spread.derivatives, spread.means);
         self.each(p, |rows, chunk, buffers| {
             let own = chunk.elements.clone();
             let want = if derivatives {
@@ -227,7 +222,9 @@ impl Rows<'_> {
             if let Some(raise) = raise {
                 chunk.find_shares(raise);
             }
-            chunk.weigh(points.len());
+            if wants_means {
+                chunk.weigh(points.len());
+            }
             if derivatives {
                 rows.sow(p, chunk, buffers, &points);
             }
@@ -239,10 +236,15 @@ impl Rows<'_> {
                 for (shares, part) in spread.shares.chunks_exact_mut(total).zip(parts) {
                     shares[own.clone()].copy_from_slice(part);
                 }
-                spread.integrals[own].copy_from_slice(&chunk.integrals);
+                let sums = chunk.integrals.chunks_exact(own.len());
+                for (integrals, sums) in spread.integrals.chunks_exact_mut(total).zip(sums) {
+                    integrals[own.clone()].copy_from_slice(sums);
+                }
             }
-            for (t, mean) in chunk.terms.iter().zip(&chunk.means) {
-                means[self.terms[*t].term] += mean;
+            if wants_means {
+                for (t, mean) in chunk.terms.iter().zip(&chunk.means) {
+                    means[self.terms[*t].term] += mean;
+                }
             }
             if derivatives {
                 for (k, (seed, sum)) in self.seeds.iter_mut().zip(&mut chunk.sums).enumerate() {
@@ -268,227 +270,6 @@ impl Rows<'_> {
             }
         }
     }
-
-    /// Works out the values of a part's terms at each point, with what else is wanted.
-    fn fill(
-        &self,
-        p: usize,
-        chunk: &mut Chunk,
-        buffers: &mut Buffers,
-        points: &[&[f64]],
-        want: Want,
-    ) {
-        let (elements, count) = (chunk.elements.clone(), chunk.elements.len());
-        let width = self.forest.plates[p].chain_width(self.forest);
-        let each = points.len() * count;
-        chunk.values.clear();
-        for t in &chunk.terms {
-            match self.terms[*t].apart.as_slice() {
-                [] => chunk.values.resize(chunk.values.len() + each, 0.0),
-                apart => {
-                    for _ in points {
-                        chunk.values.extend_from_slice(&apart[elements.clone()]);
-                    }
-                }
-            }
-        }
-        if want == Want::Curvature {
-            chunk.curvature.clear();
-            chunk.curvature.resize((width + width * width) * count, 0.0);
-        }
-        let mut kept = 0;
-        let mut kept_partials = 0;
-        for (t, values) in chunk.terms.iter().zip(chunk.values.chunks_exact_mut(each)) {
-            let term = &self.terms[*t];
-            let products = term.pass.is_some_and(|pass| pass.products);
-            if products {
-                buffers.products.clear();
-                buffers.products.resize(each, 1.0);
-            }
-            let rows = term.rows(&elements);
-            let mut at = elements.start;
-            for first in rows.clone().step_by(MOST_LANES) {
-                let n = (rows.end - first).min(MOST_LANES);
-                term.pieces(first, n, &mut at, &mut buffers.pieces);
-                let mut pieces = std::mem::take(&mut buffers.pieces);
-                let lies = term.elements(first, &pieces);
-                let atoms = self.atoms(p, term, first);
-                self.base(term, first, n, &mut buffers.base);
-                term.copy_args(&self.outputs, first, n, &mut buffers.args);
-                for (k, z) in points.iter().enumerate() {
-                    simd::run(Predict {
-                        n,
-                        base: &buffers.base,
-                        atoms: &atoms,
-                        elements: lies,
-                        z,
-                        eta: &mut buffers.eta,
-                    });
-                    term.density(&self.outputs, n, want, buffers);
-                    let factors = products.then_some(&buffers.product);
-                    let held = match factors {
-                        Some(_) => &mut buffers.products[k * count..(k + 1) * count],
-                        None => &mut [],
-                    };
-                    simd::run(AddValues {
-                        n,
-                        add: &buffers.add,
-                        product: factors,
-                        elements: lies,
-                        from: elements.start,
-                        sums: &mut values[k * count..(k + 1) * count],
-                        products: held,
-                    });
-                    match want {
-                        Want::Values => {}
-                        Want::Slopes => {
-                            keep(&mut buffers.slopes, &mut kept, &buffers.slope);
-                            for j in term.given() {
-                                let partial = &buffers.shared[j];
-                                keep(&mut buffers.partials, &mut kept_partials, partial);
-                            }
-                        }
-                        Want::Curvature => simd::run(AddCurvature {
-                            n,
-                            slope: &buffers.slope,
-                            second: &buffers.second,
-                            atoms: &atoms,
-                            chain: width,
-                            elements: lies,
-                            from: elements.start,
-                            count,
-                            sums: &mut chunk.curvature,
-                            memory: &mut buffers.memory,
-                        }),
-                    }
-                }
-                pieces.clear();
-                buffers.pieces = pieces;
-            }
-            if products {
-                for (value, product) in values.iter_mut().zip(&buffers.products) {
-                    *value -= product.ln();
-                }
-            }
-        }
-    }
-
-    /// Takes what [`Rows::fill`] has kept, times the shares of the points, to the adjoints of what the terms read.
-    fn sow(&self, p: usize, chunk: &mut Chunk, buffers: &mut Buffers, points: &[&[f64]]) {
-        let (elements, count) = (chunk.elements.clone(), chunk.elements.len());
-        let (mut kept, mut kept_partials) = (0, 0);
-        for t in chunk.terms.clone() {
-            let term = &self.terms[t];
-            let varies = |source: &Source| matches!(source, Source::Output(_));
-            let by_offset = term.offset.iter().any(|(a, b)| varies(a) || varies(b));
-            let given = term.given().count();
-            let rows = term.rows(&elements);
-            let mut at = elements.start;
-            for first in rows.clone().step_by(MOST_LANES) {
-                let n = (rows.end - first).min(MOST_LANES);
-                term.pieces(first, n, &mut at, &mut buffers.pieces);
-                let lies = term.elements(first, &buffers.pieces);
-                let slopes: SmallVec<[&LaneArray<f64>; 8]> =
-                    buffers.slopes[kept..][..points.len()].iter().collect();
-                kept += points.len();
-                let mix = Mix {
-                    n,
-                    slopes: &slopes,
-                    weights: &chunk.shares,
-                    from: elements.start,
-                    count,
-                    elements: lies,
-                    out: &mut buffers.memory,
-                };
-                if by_offset {
-                    simd::run(mix);
-                    for (factor, column) in &term.offset {
-                        let memory = &buffers.memory[..n];
-                        chunk.sow(factor, first, memory, column.lanes(&self.outputs, first));
-                        chunk.sow(column, first, memory, factor.lanes(&self.outputs, first));
-                    }
-                }
-                for (atom, seen) in term.atoms.iter().zip(self.atoms(p, term, first)) {
-                    if !varies(&atom.coefficient) {
-                        continue;
-                    }
-                    buffers.weights.clear();
-                    for (z, shares) in points.iter().zip(chunk.shares.chunks_exact(count)) {
-                        let local = shares.iter().enumerate();
-                        let local = local.map(|(i, share)| share * z[seen.at(elements.start + i)]);
-                        buffers.weights.extend(local);
-                    }
-                    simd::run(Mix {
-                        n,
-                        slopes: &slopes,
-                        weights: &buffers.weights,
-                        from: elements.start,
-                        count,
-                        elements: lies,
-                        out: &mut buffers.memory,
-                    });
-                    let one = Lanes::Same(1.0);
-                    chunk.sow(&atom.coefficient, first, &buffers.memory[..n], one);
-                }
-                for (g, j) in term.given().enumerate() {
-                    let partials: SmallVec<[&LaneArray<f64>; 8]> = (0..points.len())
-                        .map(|k| &buffers.partials[kept_partials + k * given + g])
-                        .collect();
-                    simd::run(Mix {
-                        n,
-                        slopes: &partials,
-                        weights: &chunk.shares,
-                        from: elements.start,
-                        count,
-                        elements: lies,
-                        out: &mut buffers.memory,
-                    });
-                    if let Some(source) = &term.args[j] {
-                        chunk.sow(source, first, &buffers.memory[..n], Lanes::Same(1.0));
-                    }
-                }
-                kept_partials += points.len() * given;
-            }
-        }
-    }
-
-    /// The locals that rows from `first` on see.
-    fn atoms<'s>(&'s self, p: usize, term: &'s Term, first: usize) -> SmallVec<[Seen<'s>; 8]> {
-        let above = &self.forest.plates[p].above;
-        (term.atoms.iter())
-            .map(|atom| Seen {
-                coefficient: atom.coefficient.lanes(&self.outputs, first),
-                first: atom.first,
-                of: match atom.of {
-                    Of::Own => Whose::Own,
-                    Of::Single => Whose::Single,
-                    Of::Above(a) => Whose::Above(&above[a].element),
-                },
-                chain: atom.chain,
-            })
-            .collect()
-    }
-
-    /// Writes what the predictors of rows have beside locals.
-    fn base(&self, term: &Term, first: usize, n: usize, out: &mut LaneArray<f64>) {
-        let parts: SmallVec<[(f64, Lanes<'_, f64>); 8]> = (term.offset.iter())
-            .map(|(factor, column)| {
-                let column = column.lanes(&self.outputs, first);
-                (factor.same(&self.outputs).unwrap_or(1.0), column)
-            })
-            .collect();
-        let out = &mut out[..n];
-        simd::run(Base { parts: &parts, out });
-    }
-}
-
-/// Copies lanes to place `at`, and counts them.
-fn keep(memory: &mut Vec<LaneArray<f64>>, at: &mut usize, lanes: &LaneArray<f64>) {
-    match memory.get_mut(*at) {
-        Some(place) => *place = *lanes,
-        None => memory.push(*lanes),
-    }
-    *at += 1;
 }
 
 impl Chunk {
@@ -504,20 +285,22 @@ impl Chunk {
     /// From the shares, which hold what other terms add to the logarithm of the integrand, to the shares of the points and the log integrals.
     fn find_shares(&mut self, raise: &[f64]) {
         let (count, points) = (self.elements.len(), raise.len());
-        for values in self.values.chunks_exact(points * count) {
+        for values in self.values.chunks_exact(self.shares.len()) {
             for (share, value) in self.shares.iter_mut().zip(values) {
                 *share += value;
             }
         }
         self.integrals.clear();
-        for i in 0..count {
-            let raised = |k: usize| self.shares[k * count + i] + raise[k];
-            let most = (0..points).map(raised).fold(f64::NEG_INFINITY, f64::max);
-            let sum: f64 = (0..points).map(|k| (raised(k) - most).exp()).sum();
-            self.integrals.push(most + sum.ln());
-            for (k, raise) in raise.iter().enumerate() {
-                let share = &mut self.shares[k * count + i];
-                *share = (*share + raise - most).exp() / sum;
+        for shares in self.shares.chunks_exact_mut(points * count) {
+            for i in 0..count {
+                let raised = |k: usize| shares[k * count + i] + raise[k];
+                let most = (0..points).map(raised).fold(f64::NEG_INFINITY, f64::max);
+                let sum: f64 = (0..points).map(|k| (raised(k) - most).exp()).sum();
+                self.integrals.push(most + sum.ln());
+                for (k, raise) in raise.iter().enumerate() {
+                    let share = &mut shares[k * count + i];
+                    *share = (*share + raise - most).exp() / sum;
+                }
             }
         }
     }
