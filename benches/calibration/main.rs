@@ -130,8 +130,8 @@ impl Fitted {
 
 /// Simulation-based calibration of every model.
 fn calibration(fits: usize, only: Option<&str>) {
-    say("| model | parameter | fits | in 50% | in 90% | χ² of ranks | p |");
-    say("| --- | --- | ---: | ---: | ---: | ---: | ---: |");
+    say("| model | parameter | fits | in 50% | in 90% | below | above | χ² of ranks | p |");
+    say("| --- | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |");
     for model in MODELS.iter().filter(|m| only.is_none_or(|o| o == m.name)) {
         let start = Instant::now();
         let mut ranks = vec![Vec::with_capacity(fits); model.parameters.len()];
@@ -148,8 +148,8 @@ fn calibration(fits: usize, only: Option<&str>) {
             }
         }
         for (name, ranks) in model.parameters.iter().zip(&ranks) {
-            let within = |from: f64| {
-                let inside = ranks.iter().filter(|u| (from..=1.0 - from).contains(*u));
+            let share = |from: f64, to: f64| {
+                let inside = ranks.iter().filter(|u| (from..=to).contains(*u));
                 100.0 * inside.count() as f64 / fits as f64
             };
             let mut bins = [0usize; BINS];
@@ -162,15 +162,17 @@ fn calibration(fits: usize, only: Option<&str>) {
                 .map(|n| (*n as f64 - expected).powi(2) / expected);
             let chi: f64 = squares.sum();
             say(&format!(
-                "| {} | `{name}` | {fits} | {:.1}% | {:.1}% | {chi:.1} | {:.3} |",
+                "| {} | `{name}` | {fits} | {:.1}% | {:.1}% | {:.1}% | {:.1}% | {chi:.1} | {:.3} |",
                 model.name,
-                within(0.25),
-                within(0.05),
+                share(0.25, 0.75),
+                share(0.05, 0.95),
+                share(0.0, 0.05),
+                share(0.95, 1.0),
                 statistics::chi_square_tail(chi, (BINS - 1) as f64)
             ));
         }
         say(&format!(
-            "| {} | verdict \"yes\" {trusted}, by NUTS {sampled}, {:.3} s a fit | | | | | |",
+            "| {} | verdict \"yes\" {trusted}, by NUTS {sampled}, {:.3} s a fit | | | | | | | |",
             model.name,
             start.elapsed().as_secs_f64() / fits as f64
         ));

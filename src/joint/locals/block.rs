@@ -17,12 +17,11 @@ pub(super) struct Buffers {
     pub eta: LaneArray<f64>,
     pub add: LaneArray<f64>,
     pub product: LaneArray<f64>,
-    pub slope: LaneArray<f64>,
     pub second: LaneArray<f64>,
     pub memory: LaneArray<f64>,
     pub args: Vec<LaneArray<f64>>,
     pub shared: Vec<LaneArray<f64>>,
-    /// For each block and point the slopes, and the derivatives by each argument.
+    /// For each block and point that is kept the slopes, and the derivatives by each argument.
     pub slopes: Vec<LaneArray<f64>>,
     pub partials: Vec<LaneArray<f64>>,
     pub products: Vec<f64>,
@@ -41,7 +40,6 @@ impl Default for Buffers {
             eta: lanes,
             add: lanes,
             product: lanes,
-            slope: lanes,
             second: lanes,
             memory: lanes,
             args: Vec::new(),
@@ -129,16 +127,22 @@ impl Term {
         }
     }
 
-    /// Runs the density at the predictors of `n` rows.
-    pub fn density(&self, outputs: &[Vec<f64>], n: usize, want: Want, buffers: &mut Buffers) {
+    /// Runs the density at the predictors of `n` rows; slopes go to a place of their own.
+    pub fn density(
+        &self,
+        outputs: &[Vec<f64>],
+        n: usize,
+        want: Want,
+        buffers: &mut Buffers,
+        slope: &mut LaneArray<f64>,
+    ) {
         let Some(pass) = self.pass else {
-            return self.plain_density(n, want, buffers);
+            return self.plain_density(n, want, buffers, slope);
         };
         let Buffers {
             eta,
             add,
             product,
-            slope,
             second,
             args,
             shared,
@@ -172,11 +176,16 @@ impl Term {
     }
 
     /// The same by the loops that every density has.
-    fn plain_density(&self, n: usize, want: Want, buffers: &mut Buffers) {
+    fn plain_density(
+        &self,
+        n: usize,
+        want: Want,
+        buffers: &mut Buffers,
+        slope: &mut LaneArray<f64>,
+    ) {
         let Buffers {
             eta,
             add,
-            slope,
             second,
             args,
             shared,

@@ -154,6 +154,7 @@ impl Rows<'_> {
         }
         let rows = term.rows(elements);
         let mut at = elements.start;
+        let mut slopes = std::mem::take(&mut buffers.slopes);
         for first in rows.clone().step_by(MOST_LANES) {
             let n = (rows.end - first).min(MOST_LANES);
             term.pieces(first, n, &mut at, &mut buffers.pieces);
@@ -174,7 +175,12 @@ impl Rows<'_> {
                     z,
                     eta: &mut buffers.eta,
                 });
-                term.density(&self.outputs, n, *want, buffers);
+                // Where slopes are not kept the next ones take their place.
+                if slopes.len() == kept.slopes {
+                    slopes.push(LaneArray::zeros());
+                }
+                let slope = &mut slopes[kept.slopes];
+                term.density(&self.outputs, n, *want, buffers, slope);
                 let factors = products.then_some(&buffers.product);
                 let held = match factors {
                     Some(_) => &mut buffers.products[k * count..(k + 1) * count],
@@ -192,7 +198,7 @@ impl Rows<'_> {
                 match want {
                     Want::Values => {}
                     Want::Slopes => {
-                        keep(&mut buffers.slopes, &mut kept.slopes, &buffers.slope);
+                        kept.slopes += 1;
                         for j in term.given() {
                             let partial = &buffers.shared[j];
                             keep(&mut buffers.partials, &mut kept.partials, partial);
@@ -200,7 +206,7 @@ impl Rows<'_> {
                     }
                     Want::Curvature => simd::run(AddCurvature {
                         n,
-                        slope: &buffers.slope,
+                        slope,
                         second: &buffers.second,
                         atoms: &atoms,
                         chain: width,
@@ -215,6 +221,7 @@ impl Rows<'_> {
             pieces.clear();
             buffers.pieces = pieces;
         }
+        buffers.slopes = slopes;
         if products {
             for (value, product) in values.iter_mut().zip(&buffers.products) {
                 *value -= product.ln();

@@ -110,22 +110,22 @@ impl Task for Predict<'_> {
                     let out = &mut eta[lanes.clone()];
                     let none: &[f64] = &[];
                     let (mut shift, mut terms, mut filled) = (0.0, [(0.0, none); AT_ONCE], 0);
-                    out.copy_from_slice(&base[lanes.clone()]);
+                    let mut to = Start::From(&base[lanes.clone()]);
                     for atom in atoms {
                         let local = z[atom.at(*element)];
                         match atom.coefficient {
                             Lanes::Same(x) => shift = F::fma(x, local, shift),
                             Lanes::Each(x) => {
                                 if filled == AT_ONCE {
-                                    add_columns::<F>(out, shift, &terms);
-                                    (shift, filled) = (0.0, 0);
+                                    put_columns::<F>(out, to, shift, &terms);
+                                    (to, shift, filled) = (Start::There, 0.0, 0);
                                 }
                                 terms[filled] = (local, &x[lanes.clone()]);
                                 filled += 1;
                             }
                         }
                     }
-                    add_columns::<F>(out, shift, &terms[..filled]);
+                    put_columns::<F>(out, to, shift, &terms[..filled]);
                 }
             }
         }
@@ -147,8 +147,8 @@ fn add_own<F: Fma>(atom: &Seen<'_>, first: usize, z: &[f64], eta: &mut [f64]) {
                 *eta = F::fma(*x, *z, *eta);
             }
         }
-        (Lanes::Same(x), Whose::Single) => add_columns::<F>(eta, x * z[0], &[]),
-        (Lanes::Each(x), Whose::Single) => add_columns::<F>(eta, 0.0, &[(z[0], x)]),
+        (Lanes::Same(x), Whose::Single) => put_columns::<F>(eta, Start::There, x * z[0], &[]),
+        (Lanes::Each(x), Whose::Single) => put_columns::<F>(eta, Start::There, 0.0, &[(z[0], x)]),
         (Lanes::Same(x), Whose::Above(above)) => {
             for (eta, i) in eta.iter_mut().zip(&above[first..]) {
                 *eta = F::fma(x, z[*i as usize], *eta);
@@ -162,29 +162,62 @@ fn add_own<F: Fma>(atom: &Seen<'_>, first: usize, z: &[f64], eta: &mut [f64]) {
     }
 }
 
-/// Adds a number and Σ coefficient · column, of at most [`AT_ONCE`] columns, to each lane.
+/// What columns are added to.
+#[derive(Clone, Copy)]
+enum Start<'a> {
+    Nothing,
+    From(&'a [f64]),
+    /// What is there.
+    There,
+}
+
+/// Writes the start, a shift and Σ number · column of at most [`AT_ONCE`] columns.
 #[inline(always)]
-fn add_columns<F: Fma>(out: &mut [f64], shift: f64, terms: &[(f64, &[f64])]) {
+fn put_columns<F: Fma>(out: &mut [f64], start: Start<'_>, shift: f64, terms: &[(f64, &[f64])]) {
     match *terms {
-        [] => out.iter_mut().for_each(|out| *out += shift),
-        [a] => add_some::<F, 1>(out, shift, [a]),
-        [a, b] => add_some::<F, 2>(out, shift, [a, b]),
-        [a, b, c] => add_some::<F, 3>(out, shift, [a, b, c]),
-        [a, b, c, d, ..] => add_some::<F, 4>(out, shift, [a, b, c, d]),
+        [] => put_some::<F, 0>(out, start, shift, []),
+        [a] => put_some::<F, 1>(out, start, shift, [a]),
+        [a, b] => put_some::<F, 2>(out, start, shift, [a, b]),
+        [a, b, c] => put_some::<F, 3>(out, start, shift, [a, b, c]),
+        [a, b, c, d, ..] => put_some::<F, 4>(out, start, shift, [a, b, c, d]),
     }
 }
 
 #[inline(always)]
-fn add_some<F: Fma, const K: usize>(out: &mut [f64], shift: f64, terms: [(f64, &[f64]); K]) {
+fn put_some<F: Fma, const K: usize>(
+    out: &mut [f64],
+    start: Start<'_>,
+    shift: f64,
+    terms: [(f64, &[f64]); K],
+) {
     let n = out.len();
     let terms = terms.map(|(coefficient, column)| (coefficient, &column[..n]));
-    for i in 0..n {
-        let mut lane = out[i] + shift;
-        for (coefficient, column) in terms {
-            lane = F::fma(coefficient, column[i], lane);
+    match start {
+        Start::Nothing => {
+            for (i, out) in out.iter_mut().enumerate() {
+                *out = sum_up::<F, K>(shift, &terms, i);
+            }
         }
-        out[i] = lane;
+        Start::From(base) => {
+            for (i, (out, base)) in out.iter_mut().zip(base).enumerate() {
+                *out = sum_up::<F, K>(base + shift, &terms, i);
+            }
+        }
+        Start::There => {
+            for (i, out) in out.iter_mut().enumerate() {
+                *out = sum_up::<F, K>(*out + shift, &terms, i);
+            }
+        }
     }
+}
+
+#[inline(always)]
+fn sum_up<F: Fma, const K: usize>(start: f64, terms: &[(f64, &[f64]); K], i: usize) -> f64 {
+    let mut lane = start;
+    for (coefficient, column) in terms {
+        lane = F::fma(*coefficient, column[i], lane);
+    }
+    lane
 }
 
 /// Writes Σ number · column over the lanes.
@@ -199,13 +232,23 @@ impl Task for Base<'_> {
     #[inline(always)]
     fn run<F: Fma>(self) {
         let Base { parts, out } = self;
-        out.fill(0.0);
+        let none: &[f64] = &[];
+        let (mut to, mut shift) = (Start::Nothing, 0.0);
+        let (mut terms, mut filled) = ([(0.0, none); AT_ONCE], 0);
         for (number, column) in parts {
             match column {
-                Lanes::Same(x) => add_columns::<F>(out, number * x, &[]),
-                Lanes::Each(x) => add_columns::<F>(out, 0.0, &[(*number, *x)]),
+                Lanes::Same(x) => shift += number * x,
+                Lanes::Each(x) => {
+                    if filled == AT_ONCE {
+                        put_columns::<F>(out, to, shift, &terms);
+                        (to, shift, filled) = (Start::There, 0.0, 0);
+                    }
+                    terms[filled] = (*number, *x);
+                    filled += 1;
+                }
             }
         }
+        put_columns::<F>(out, to, shift, &terms[..filled]);
     }
 }
 
