@@ -88,17 +88,26 @@ impl<'a, T: Scalar> Sweep<'a, T> {
             return lanes::spread(values, len, &runs, n, out);
         }
         for (k, lanes) in out.chunks_exact_mut(n).enumerate() {
+            let data: &[f64] = match &source.from {
+                From::Data { values } => &values[k * source.len..],
+                From::Input { .. } | From::Store { .. } => &[],
+            };
             match (&source.reach, self.read(source, k)) {
                 (Reach::Own, Some(values)) => lanes.copy_from_slice(&values[first..first + n]),
                 (Reach::Own, None) => {
-                    for (i, lane) in lanes.iter_mut().enumerate() {
-                        *lane = self.value(source, k, first + i);
+                    for (lane, value) in lanes.iter_mut().zip(&data[first..]) {
+                        *lane = T::of(*value);
                     }
                 }
                 (Reach::Top, _) => lanes.fill(self.value(source, k, 0)),
-                (Reach::Index { index, .. }, _) => {
+                (Reach::Index { index, .. }, Some(values)) => {
                     for (lane, place) in lanes.iter_mut().zip(&index[first..]) {
-                        *lane = self.value(source, k, *place as usize);
+                        *lane = values[*place as usize];
+                    }
+                }
+                (Reach::Index { index, .. }, None) => {
+                    for (lane, place) in lanes.iter_mut().zip(&index[first..]) {
+                        *lane = T::of(data[*place as usize]);
                     }
                 }
             }
