@@ -2,6 +2,7 @@
 
 mod chain;
 
+use hvi::ast;
 use hvi::elbo;
 use hvi::fit;
 use hvi::fit::Fit;
@@ -16,6 +17,9 @@ use hvi::joint::Joint;
 use hvi::joint::LogDensity;
 use hvi::num::rng;
 use hvi::problem::Code;
+use hvi::source::Source;
+use hvi::typed;
+use hvi::typed::Overrides;
 use std::f64::consts::PI;
 use std::fmt::Write;
 use std::process::Command;
@@ -108,6 +112,8 @@ fn the_gradient_goes_through_the_steps() {
         "steps = 4, rate = 0.15",
         "steps = 4, rate = 0.15, support = is_support",
         "steps = 3, rate = 1",
+        "steps = 1, rate = learned",
+        "steps = 4, rate = learned, support = is_support",
     ] {
         let joint = amortized(&network(settings), &csv);
         let error = error(&joint);
@@ -122,6 +128,36 @@ fn a_first_order_gradient_leaves_something_out() {
     assert!(error_of("steps = 0, rate = 0.1, order = 1") < 1e-7);
     let first = error_of("steps = 4, rate = 0.15, order = 1");
     assert!(first > 1e-3 && first < 1.0, "{first}");
+}
+
+#[test]
+fn a_first_order_gradient_has_the_whole_derivative_of_the_rates_of_one_step() {
+    // They do not move the slopes of that step, which are all that the first order leaves out.
+    let joint = amortized(
+        &network("steps = 1, rate = learned, order = 1"),
+        &table(5, 6),
+    );
+    let mut evaluator = all(&joint);
+    let z = point(joint.dim());
+    let mut gradient = vec![0.0; z.len()];
+    evaluator.gradient(&z, &mut gradient);
+    let mut at = |k: usize, h: f64| {
+        let mut z = z.clone();
+        z[k] += h;
+        evaluator.gradient(&z, &mut vec![0.0; joint.dim()])
+    };
+    let mut rates = 0;
+    for site in joint.sites() {
+        if site.name.starts_with("rate_") {
+            let (k, h) = (site.offset, 1e-5);
+            let difference = (at(k, h) - at(k, -h)) / (2.0 * h);
+            let error = (gradient[k] - difference).abs();
+            assert!(error < 1e-6 * difference.abs().max(1.0), "{}", site.name);
+            assert!(difference.abs() > 1e-3, "{} has an effect", site.name);
+            rates += 1;
+        }
+    }
+    assert_eq!(rates, 3);
 }
 
 /// A Normal plate with rows of Normal data, its scale and noise at the top.
@@ -318,6 +354,71 @@ fn the_mean_over_mini_batches_is_the_whole() {
     for (s, g) in slope.iter().zip(&gradient) {
         assert!((s - g).abs() < 1e-9 * g.abs().max(1.0), "{s} is not {g}");
     }
+}
+
+#[test]
+fn the_rate_that_is_learned_is_the_best_one() {
+    // Known means and sds, one coordinate and one step: the bound of a task is a formula in the rate r.
+    let (tau, sigma) = (0.9_f64, 0.8_f64);
+    let text = "plate task {
+  w ~ Normal(0.3, 0.9)
+  plate row = rows {
+    data y: real
+    y ~ Normal(w, 0.8)
+  }
+}
+guide { default point; task: amortized(sgd, steps = 1, rate = learned) }
+";
+    let bound = |log_rate: f64| -> f64 {
+        let rate = log_rate.exp();
+        let tasks = data();
+        let tasks = tasks.iter().map(|rows| {
+            let n = rows.len() as f64;
+            // The curvature in units of the prior; the slope at the prior's mean is that times (mean y − 0.3).
+            let kappa = n * (tau / sigma).powi(2);
+            let share = rate / (1.0 + rate * kappa);
+            let center = rows.iter().sum::<f64>() / n;
+            let mean = 0.3 + share * kappa * (center - 0.3);
+            let log_sd = tau.ln() - 0.5 * share * kappa;
+            let variance = (2.0 * log_sd).exp();
+            let square: f64 = rows.iter().map(|y| (y - mean).powi(2) + variance).sum();
+            let shift = (variance + (mean - 0.3).powi(2)) / (tau * tau);
+            let divergence = 0.5 * shift - 0.5 - log_sd + tau.ln();
+            -n * (0.5 * (2.0 * PI).ln() + sigma.ln()) - 0.5 * square / (sigma * sigma) - divergence
+        });
+        tasks.sum::<f64>() - 0.5 * (2.0 * PI).ln() - 0.5 * log_rate * log_rate
+    };
+    let grid = (-3000..3000).map(|k| k as f64 * 1e-3);
+    let best = grid.max_by(|a, b| bound(*a).total_cmp(&bound(*b)));
+    let best = best.expect("a grid has points");
+    let joint = amortized(text, &data_csv());
+    assert_eq!(joint.sites().len(), 1);
+    let found = all(&joint).gradient(&[-0.4], &mut [0.0]);
+    assert!((found - bound(-0.4)).abs() < 1e-9, "{found}");
+    let guide = guide::derive(&joint, &GuideSpec::default()).expect("a guide");
+    let elbo = elbo::compose(&joint, &guide);
+    let mut go_on = |_: &fit::Progress| true;
+    let mut settings = Settings {
+        max_iterations: 2000,
+        batch: None,
+        progress: &mut go_on,
+    };
+    let fit = fit::run(&elbo, &mut settings, &mut rng::stream(1));
+    let rate = guide.gaussian(&fit.params).mean[0];
+    assert!((rate - best).abs() < 0.01, "{rate} is not {best}");
+    assert!(best.abs() > 0.05, "the prior alone would say 0: {best}");
+}
+
+#[test]
+fn a_learned_rate_needs_a_name_that_is_free() {
+    let text = network("steps = 1, rate = learned").replace("slope", "rate_w3");
+    let source = Source::new("net.hvi", &text);
+    let tree = ast::parse(&source).expect("it parses");
+    let problems = typed::check(&source, &tree, &Overrides::new()).expect_err("it is refused");
+    let sorted = problems.sorted();
+    let problem = sorted.iter().find(|p| p.code == Code::WrongAmortized);
+    let message = &problem.expect("the name is taken").message;
+    assert!(message.contains("`rate_w3`"), "{message}");
 }
 
 #[test]

@@ -14,6 +14,7 @@ use crate::joint::Joint;
 use crate::marginal::Integral;
 use crate::shape::PlateId;
 use crate::typed::LatentId;
+use crate::typed::Rate;
 use indexmap::IndexMap;
 
 /// The factors of a guide.
@@ -136,9 +137,22 @@ impl<'a> Factors<'a> {
             }
             if let (true, Some(rule)) = (self.by_steps(block), self.terms.typed().amortized()) {
                 prose = prose.and(format!(
-                    "independent Gaussians, one for each coordinate, that {} gradient steps of rate {} make of the prior; the globals are fitted through the steps",
-                    rule.steps, rule.rate
+                    "independent Gaussians, one for each coordinate, that {} gradient steps of ",
+                    rule.steps
                 ));
+                prose = match &rule.rate {
+                    Rate::Given(rate) => prose.and(format!("rate {rate}")),
+                    Rate::Learned(rates) => {
+                        let rates = rates
+                            .iter()
+                            .map(|(_, rate)| self.terms.latent(*rate, &scope));
+                        (prose
+                            .and("rates ")
+                            .more(Prose::list(rates.map(Prose::math).collect())))
+                        .and(", which are unknowns of the guide and not of the data,")
+                    }
+                };
+                prose = prose.and(" make of the prior; the globals are fitted through the steps");
             } else if !self.given(block).is_empty() && self.guide.integrated().is_none() {
                 prose = prose.and(", its mean affine in what it is conditional on");
             }

@@ -38,6 +38,9 @@ impl<'a> Notation<'a> {
             factors: Vec::new(),
         };
         notation.collect(tree);
+        if let Some(tree) = typed.learned_rates() {
+            notation.collect(tree);
+        }
         notation
     }
 

@@ -401,7 +401,7 @@ codes! {
         model("plate school {\n  theta ~ Normal(0, 1)\n  guide { theta: mean_field }\n}\n");
     WrongAmortized "E0507" Error
         "an amortised guide is not written as it should be"
-        "`NAME: amortized(sgd, steps = K, rate = r)` is a rule for a plate: the locals of each element are what K gradient steps make of the prior. `order = 1` leaves second derivatives out, `support = COLUMN` names a binary column of rows, and the steps see those where it is 1."
+        "`NAME: amortized(sgd, steps = K, rate = r)` is a rule for a plate: the locals of each element are what K gradient steps make of the prior. `rate = learned` learns one rate for each variable of the plate, `order = 1` leaves second derivatives out, `support = COLUMN` names a binary column of rows, and the steps see those where it is 1."
         model("mu ~ Normal(0, 1)\nplate task {\n  w ~ Normal(mu, 1)\n  plate row = rows {\n    data y: real\n    y ~ Normal(w, 1)\n  }\n}\nguide {\n  task: amortized(sgd, steps = 5)\n}\n");
 
     // E06: data

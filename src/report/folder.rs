@@ -11,6 +11,7 @@ use crate::model::Labels;
 use crate::shape::PlateId;
 use crate::typed::ColumnId;
 use crate::typed::Order;
+use crate::typed::Rate;
 use crate::typed::Scaling;
 use serde_json::Value;
 use serde_json::json;
@@ -226,7 +227,12 @@ fn guide_json(joint: &Joint, guide: &Guide, fit: &Fit) -> Value {
         stored["amortized"] = json!({
             "plate": typed.plates()[rule.plate.index()].name,
             "steps": rule.steps,
-            "rate": rule.rate,
+            "rate": match &rule.rate {
+                Rate::Given(rate) => json!(rate),
+                Rate::Learned(rates) => {
+                    json!(rates.iter().map(|(_, rate)| &typed.latents()[rate.index()].name).collect::<Vec<_>>())
+                }
+            },
             "order": match rule.order {
                 Order::First => 1,
                 Order::Second => 2,

@@ -3,6 +3,7 @@
 //! Holding a [`Typed`] proves that it was checked. No data have been read: sizes that depend on them are symbols.
 
 mod aggregates;
+mod amortized;
 mod arguments;
 mod calls;
 mod check;
@@ -34,6 +35,9 @@ use crate::shape::SizeId;
 use crate::source::Source;
 use crate::source::Span;
 use crate::tape::elementwise::Elementwise;
+pub use amortized::Amortized;
+pub use amortized::Order;
+pub use amortized::Rate;
 pub use check::Overrides;
 pub use check::check;
 pub use dump::dump;
@@ -528,32 +532,6 @@ pub struct GuideRule {
     pub family: GuideFamily,
     /// The rule in the text.
     pub span: Span,
-}
-
-/// `NAME: amortized(sgd, steps = K, rate = r, …)`: the locals of each element of a plate are found by so many gradient steps.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Amortized {
-    /// The plate.
-    pub plate: PlateId,
-    /// Gradient steps.
-    pub steps: usize,
-    /// The length of a step, as a share of the prior's variance.
-    pub rate: f64,
-    /// Whether the gradient of the globals goes through the steps, or takes their slopes as given.
-    pub order: Order,
-    /// A binary column: the steps see the rows where it is 1.
-    pub support: Option<ColumnId>,
-    /// The rule in the text.
-    pub span: Span,
-}
-
-/// What the gradient of the globals knows of gradient steps.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Order {
-    /// The slopes that the steps follow are taken as given.
-    First,
-    /// Everything.
-    Second,
 }
 
 /// What a guide rule is about.

@@ -8,6 +8,7 @@ mod steps;
 
 use super::Evaluator;
 use super::Joint;
+use super::Site;
 use super::TermForm;
 use super::TermKind;
 use super::lower::Lowering;
@@ -50,7 +51,6 @@ const PAIRS: (usize, usize) = (1, 16);
 pub(super) struct Amortized {
     plate: PlateId,
     steps: usize,
-    rate: f64,
     order: Order,
     /// The elements.
     count: usize,
@@ -76,6 +76,24 @@ struct LocalSite {
     /// The first of its coordinates in an element, and their number.
     start: usize,
     width: usize,
+    rate: Rate,
+}
+
+/// The length of a variable's steps.
+#[derive(Clone, Copy, Debug)]
+enum Rate {
+    Given(f64),
+    /// The exponential of this global coordinate.
+    At(usize),
+}
+
+impl Rate {
+    fn at(self, globals: &[f64]) -> f64 {
+        match self {
+            Rate::Given(rate) => rate,
+            Rate::At(place) => globals[place].exp(),
+        }
+    }
 }
 
 /// The joint density with the locals of the plate that the model's guide calls amortised found by gradient steps; unchanged if it calls
@@ -153,13 +171,24 @@ impl Amortizing {
                 places.push(place);
             }
         }
-        for s in &locals {
+        for (k, s) in locals.iter().enumerate() {
             let is_prior = |term: &super::Term| term.kind == TermKind::Prior(*s);
             let term = (self.joint.terms.iter()).position(is_prior);
             sites.push(LocalSite {
                 term: term.expect("invariant: every latent variable has a statement"),
                 start: width,
                 width: self.joint.sites[*s].width,
+                rate: match &self.rule.rate {
+                    typed::Rate::Given(rate) => Rate::Given(*rate),
+                    typed::Rate::Learned(rates) => {
+                        let own = |site: &Site| site.latent == rates[k].1;
+                        let site = self.joint.sites.iter().find(|site| own(site));
+                        Rate::At(
+                            site.expect("invariant: every latent variable has a site")
+                                .offset,
+                        )
+                    }
+                },
             });
             width += self.joint.sites[*s].width;
         }
@@ -181,7 +210,6 @@ impl Amortizing {
         let amortized = Amortized {
             plate,
             steps: self.rule.steps,
-            rate: self.rule.rate,
             order: self.rule.order,
             count: builder.len_of(plate),
             width,
@@ -271,10 +299,11 @@ impl Amortized {
 
     /// What may be wrong where the bound is not finite.
     pub fn blame(&self, plate: &str) -> String {
-        format!(
-            "the gradient steps of `{plate}` lead to no finite density: a `rate` below {} makes them shorter",
-            self.rate
-        )
+        let hint = match self.sites.first().map(|site| site.rate) {
+            Some(Rate::Given(rate)) => format!("a `rate` below {rate} makes them shorter"),
+            Some(Rate::At(_)) | None => "a `rate` that is given can hold them short".to_owned(),
+        };
+        format!("the gradient steps of `{plate}` lead to no finite density: {hint}")
     }
 }
 

@@ -3,23 +3,26 @@
 //! Element i has q(φ_i | θ) = N(μ, diag σ²) with ρ = log σ. From (μ₀, ρ₀) = (m(θ), log s(θ)) of its prior N(m, diag s²) each step goes
 //! along the slope of F(μ, ρ) = E_q[ℓ(θ, φ)] − KL(q ‖ N(m, s²)), in units of the prior's Fisher information, 1/s² and 2:
 //!
-//!   μ ← μ + r / (1 + r κ) · (s² E[∂ℓ/∂φ] − (μ − m)),                 κ = ‖s² E[∂ℓ/∂φ · ε] / σ‖
-//!   ρ ← ρ + ½ r / (1 + r κ') · (E[∂ℓ/∂φ · ε] σ + 1 − σ²/s²),         κ' = ‖σ E[∂ℓ/∂φ · ε]‖
+//!   μ ← μ + r / (1 + κ) · (s² E[∂ℓ/∂φ] − (μ − m)),                 κ = ‖r s² E[∂ℓ/∂φ · ε] / σ‖
+//!   ρ ← ρ + ½ r / (1 + κ') · (E[∂ℓ/∂φ · ε] σ + 1 − σ²/s²),         κ' = ‖r σ E[∂ℓ/∂φ · ε]‖
 //!
-//! with φ = μ + σ ε over a pair of draws ε = ±1, the same for every element. ℓ is the log likelihood of the rows for the steps. The rate r
-//! is bounded by the curvature H of ℓ in units of the prior, and of q: the two slopes of a pair differ by 2 H σ ε, so that κ² is about the
-//! sum of the squared eigenvalues of s² H, and the rate times the largest of them stays below 1. The optimum is where it would be.
+//! with φ = μ + σ ε over a pair of draws ε = ±1, the same for every element. ℓ is the log likelihood of the rows for the steps. The rate r,
+//! one number for each variable, is bounded by the curvature H of ℓ in units of the prior, and of q: the two slopes of a pair differ by
+//! 2 H σ ε, so that κ² is about the sum of the squared eigenvalues of r s² H, and the largest of them stays below 1 + κ. The optimum is
+//! where it would be.
 //!
 //! The bound that results is F at (μ_K, ρ_K) with the log likelihood of all rows. Its gradient in θ follows the steps back: the adjoint of
 //! a slope ∂ℓ/∂φ is a Hessian-vector product of ℓ, which one sweep over dual numbers gives for θ and φ at once.
 
 use super::Amortized;
+use super::Rate;
 use super::noise;
 use super::noise::Pairs;
 use crate::num::Dual;
 use crate::tape::Tape;
 use crate::tape::Workspace;
 use crate::typed::Order;
+use std::iter::repeat_n;
 
 /// Some elements of the plate with what computes their bound.
 pub(super) struct Part {
@@ -72,10 +75,11 @@ pub struct Locals {
     pub log_sd: Vec<f64>,
 }
 
-/// The prior of the elements' locals, in the same arrangement.
+/// The prior of the elements' locals and the rates of their steps, in the same arrangement.
 struct Prior {
     mean: Vec<f64>,
     sd: Vec<f64>,
+    rate: Vec<f64>,
 }
 
 impl Prior {
@@ -83,6 +87,7 @@ impl Prior {
         Prior {
             mean: vec![0.0; len],
             sd: vec![0.0; len],
+            rate: vec![0.0; len],
         }
     }
 
@@ -102,7 +107,7 @@ struct Step {
     slope: Vec<f64>,
     /// E[∂ℓ/∂φ · ε] σ.
     spread: Vec<f64>,
-    /// The curvatures κ and κ' of each element.
+    /// κ and κ' of each element.
     curvature: [Vec<f64>; 2],
 }
 
@@ -168,7 +173,7 @@ impl Part {
         self.path(model, globals, &prior, steps).1
     }
 
-    /// The means and sds of the prior at the globals.
+    /// The means and sds of the prior at the globals, and the rates.
     fn prior(&mut self, model: &Amortized, globals: &[f64]) -> Prior {
         let len = model.width * self.elements.len();
         let (tape, workspace) = &mut self.prior;
@@ -178,13 +183,17 @@ impl Part {
                 .flat_map(|s| workspace.output(2 * s + first).iter().copied())
                 .collect()
         };
+        let n = self.elements.len();
+        let rates = model.sites.iter();
+        let rates = rates.flat_map(|site| repeat_n(site.rate.at(globals), site.width * n));
         Prior {
             mean: collect(0),
             sd: collect(1),
+            rate: rates.collect(),
         }
     }
 
-    /// Adds the gradient in the globals that belongs to one in the prior's means and sds.
+    /// Adds the gradient in the globals that belongs to one in the prior's means and sds, and in the rates.
     fn pull(&mut self, model: &Amortized, globals: &[f64], bar: &Prior, gradient: &mut [f64]) {
         let n = self.elements.len();
         let (tape, workspace) = &mut self.prior;
@@ -199,6 +208,12 @@ impl Part {
         tape.pull(&z, &weights, workspace, &mut slope);
         for (g, slope) in gradient.iter_mut().zip(&slope) {
             *g += slope;
+        }
+        for site in &model.sites {
+            if let Rate::At(place) = site.rate {
+                let own = site.start * n..(site.start + site.width) * n;
+                gradient[place] += site.rate.at(globals) * bar.rate[own].iter().sum::<f64>();
+            }
         }
     }
 
@@ -216,16 +231,16 @@ impl Part {
             let (slope, spread) = self.slopes(globals, &at, &self.signs(model, k));
             let mut curvature = [(); 2].map(|()| vec![0.0; self.elements.len()]);
             self.each(|c, i| {
-                curvature[0][i] += bend(prior, &at, &spread, c).powi(2);
-                curvature[1][i] += spread[c].powi(2);
+                curvature[0][i] += (prior.rate[c] * bend(prior, &at, &spread, c)).powi(2);
+                curvature[1][i] += (prior.rate[c] * spread[c]).powi(2);
             });
             (curvature.iter_mut().flatten()).for_each(|x| *x = x.sqrt());
-            let rates = curvature.each_ref().map(|of| bounded(model.rate, of));
+            let shares = curvature.each_ref().map(|of| bounds(of));
             let mut next = at.clone();
             self.each(|c, i| {
                 let (mean, log_sd) = direction(prior, &at, (&slope, &spread), c);
-                next.mean[c] += rates[0][i] * mean;
-                next.log_sd[c] += 0.5 * rates[1][i] * log_sd;
+                next.mean[c] += prior.rate[c] * shares[0][i] * mean;
+                next.log_sd[c] += 0.5 * prior.rate[c] * shares[1][i] * log_sd;
             });
             let at = std::mem::replace(&mut at, next);
             path.push(Step {
@@ -270,18 +285,18 @@ impl Part {
         let Step {
             at, slope, spread, ..
         } = step;
-        let rates = step.curvature.each_ref().map(|of| bounded(model.rate, of));
-        // The adjoints of the curvatures of each element, each over its curvature.
-        let mut shares = [(); 2].map(|()| vec![0.0; self.elements.len()]);
+        let shares = step.curvature.each_ref().map(|of| bounds(of));
+        // The adjoints of κ and κ' of each element, each over its κ.
+        let mut kappas = [(); 2].map(|()| vec![0.0; self.elements.len()]);
         self.each(|c, i| {
             let (mean, log_sd) = direction(prior, at, (slope, spread), c);
-            shares[0][i] += bar.mean[c] * mean;
-            shares[1][i] += 0.5 * bar.log_sd[c] * log_sd;
+            kappas[0][i] += prior.rate[c] * bar.mean[c] * mean;
+            kappas[1][i] += 0.5 * prior.rate[c] * bar.log_sd[c] * log_sd;
         });
-        for ((shares, rates), curvature) in shares.iter_mut().zip(&rates).zip(&step.curvature) {
-            for ((share, rate), curvature) in shares.iter_mut().zip(rates).zip(curvature) {
-                *share *= match *curvature > 0.0 {
-                    true => -rate * rate / curvature,
+        for ((kappas, shares), curvature) in kappas.iter_mut().zip(&shares).zip(&step.curvature) {
+            for ((kappa, share), curvature) in kappas.iter_mut().zip(shares).zip(curvature) {
+                *kappa *= match *curvature > 0.0 {
+                    true => -share * share / curvature,
                     false => 0.0,
                 };
             }
@@ -290,11 +305,18 @@ impl Part {
         self.each(|c, i| {
             let s = prior.sd[c];
             let (s2, sigma2) = (s * s, (2.0 * at.log_sd[c]).exp());
-            let (mean_bar, log_sd_bar) = (rates[0][i] * bar.mean[c], rates[1][i] * bar.log_sd[c]);
+            let rate = prior.rate[c];
+            let (mean, log_sd) = direction(prior, at, (slope, spread), c);
+            let (mean_bar, log_sd_bar) = (shares[0][i] * bar.mean[c], shares[1][i] * bar.log_sd[c]);
             let bend = bend(prior, at, spread, c);
-            let bend_bar = shares[0][i] * bend;
+            prior_bar.rate[c] += mean_bar * mean
+                + 0.5 * log_sd_bar * log_sd
+                + rate * (kappas[0][i] * bend * bend + kappas[1][i] * spread[c] * spread[c]);
+            let (mean_bar, log_sd_bar) = (rate * mean_bar, rate * log_sd_bar);
+            let bend_bar = rate * rate * kappas[0][i] * bend;
             slope_bar[c] = s2 * mean_bar;
-            spread_bar[c] = 0.5 * log_sd_bar + bend_bar * s2 / sigma2 + shares[1][i] * spread[c];
+            spread_bar[c] =
+                0.5 * log_sd_bar + bend_bar * s2 / sigma2 + rate * rate * kappas[1][i] * spread[c];
             prior_bar.mean[c] += mean_bar;
             prior_bar.sd[c] += 2.0 * s * slope[c] * mean_bar
                 + sigma2 / (s2 * s) * log_sd_bar
@@ -430,11 +452,9 @@ fn direction(
     )
 }
 
-/// The rates of elements of these curvatures.
-fn bounded(rate: f64, curvature: &[f64]) -> Vec<f64> {
-    (curvature.iter())
-        .map(|k| rate / (1.0 + rate * k))
-        .collect()
+/// The shares 1 / (1 + κ) of the rates that elements go.
+fn bounds(curvature: &[f64]) -> Vec<f64> {
+    curvature.iter().map(|k| 1.0 / (1.0 + k)).collect()
 }
 
 /// A coordinate's part of the curvature: s² E[∂ℓ/∂φ · ε] / σ.
