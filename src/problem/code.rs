@@ -393,7 +393,7 @@ codes! {
         model("mu ~ Normal(0, 1)\nguide {\n  default meanfield\n}\n");
     SecondGuideRule "E0505" Error
         "a guide rule is given twice"
-        "One rule for each variable, each plate and `default`."
+        "One rule for each variable, each plate and `default`. Only one of a later `guide` block takes the place of an earlier one."
         model("mu ~ Normal(0, 1)\nguide {\n  mu: point\n  mu: mean_field\n}\n");
     GuideInPlate "E0506" Error
         "a guide block stands in a plate"

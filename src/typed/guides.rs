@@ -12,7 +12,7 @@ use crate::problem::Problem;
 use crate::problem::did_you_mean;
 
 impl<'a> Checker<'a> {
-    /// Checks the rules.
+    /// Checks the rules; one of a later block takes the place of one for the same.
     pub(super) fn guide(&mut self) {
         for i in 0..self.names.guides.len() {
             let (block, guide) = self.names.guides[i];
@@ -24,6 +24,13 @@ impl<'a> Checker<'a> {
                 self.problems.push(problem);
             }
             for rule in &guide.rules {
+                let name = |rule: &'a ast::GuideRule| rule.target.as_ref().map(|n| &n.text);
+                let mut later = self.names.guides[i + 1..]
+                    .iter()
+                    .flat_map(|(_, g)| &g.rules);
+                if later.any(|other| name(other) == name(rule)) {
+                    continue;
+                }
                 if rule.family.name.text == AMORTIZED {
                     self.amortized(rule);
                     continue;

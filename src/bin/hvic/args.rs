@@ -1,12 +1,16 @@
 //! The arguments of every command.
 
+use crate::load;
 use clap::Args;
 use clap::Parser;
 use clap::Subcommand;
 use clap::ValueEnum;
 use clap::ValueHint;
+use hvi::ast;
+use hvi::guide::GuideSpec;
 use hvi::num::simd::Isa;
 use hvi::problem::did_you_mean;
+use hvi::source::Source;
 use hvi::typed::GuideFamily;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
@@ -100,6 +104,40 @@ pub struct Input {
     /// A constant or top-level data: `K=5`, `v=[1,2]`, or `@FILE.json` with several by name
     #[arg(long, value_name = "NAME=VALUE")]
     pub set: Vec<String>,
+    /// Rules of a guide block that is not in the model's file.
+    #[arg(skip)]
+    pub rules: Option<String>,
+}
+
+impl Input {
+    /// The same with the rules that `--guide` gives, if it gives such.
+    pub fn guided(&self, guide: Option<&Guide>) -> Input {
+        let mut input = self.clone();
+        if let Some(Guide::Rules(rules)) = guide {
+            input.rules = Some(rules.clone());
+        }
+        input
+    }
+}
+
+/// What `--guide` asks for.
+#[derive(Clone, Debug)]
+pub enum Guide {
+    /// A family for everything that has no rule of its own.
+    Family(GuideFamily),
+    /// The text of rules.
+    Rules(String),
+}
+
+impl Guide {
+    /// What is asked for where there is no rule.
+    pub fn spec(asked: Option<&Guide>) -> GuideSpec {
+        let default = match asked {
+            Some(Guide::Family(family)) => Some(*family),
+            Some(Guide::Rules(_)) | None => None,
+        };
+        GuideSpec { default }
+    }
 }
 
 /// What is reported of a posterior, and where it goes.
@@ -138,9 +176,9 @@ pub struct Fit {
     /// Model and data.
     #[command(flatten)]
     pub input: Input,
-    /// The family of the guide, instead of the model's: marginal, structured, mean_field, full_rank, low_rank(K), laplace or point
-    #[arg(long, value_name = "FAMILY", value_parser = family)]
-    pub guide: Option<GuideFamily>,
+    /// The guide, instead of the model's: marginal, structured, mean_field, full_rank, low_rank(K), laplace or point; or rules as in a guide block, such as 'default point; task: amortized(sgd, steps = 5, rate = 1)'
+    #[arg(long, value_name = "FAMILY|RULES", value_parser = guide)]
+    pub guide: Option<Guide>,
     /// Read the main table in chunks of rows, again whenever rows are needed, so that it may be larger than memory
     #[arg(long)]
     pub stream: bool,
@@ -274,9 +312,9 @@ pub struct Explain {
     /// Model and data.
     #[command(flatten)]
     pub input: Input,
-    /// The family of the guide, instead of the model's: marginal, structured, mean_field, full_rank, low_rank(K), laplace or point
-    #[arg(long, value_name = "FAMILY", value_parser = family)]
-    pub guide: Option<GuideFamily>,
+    /// The guide, instead of the model's: marginal, structured, mean_field, full_rank, low_rank(K), laplace or point; or rules as in a guide block, such as 'default point; task: amortized(sgd, steps = 5, rate = 1)'
+    #[arg(long, value_name = "FAMILY|RULES", value_parser = guide)]
+    pub guide: Option<Guide>,
     /// How to write it
     #[arg(long, value_name = "FORMAT", default_value = "text")]
     pub format: Format,
@@ -309,9 +347,9 @@ pub struct Emit {
     /// Model and data.
     #[command(flatten)]
     pub input: Input,
-    /// The family of the guide, instead of the model's: marginal, structured, mean_field, full_rank, low_rank(K), laplace or point
-    #[arg(long, value_name = "FAMILY", value_parser = family)]
-    pub guide: Option<GuideFamily>,
+    /// The guide, instead of the model's: marginal, structured, mean_field, full_rank, low_rank(K), laplace or point; or rules as in a guide block, such as 'default point; task: amortized(sgd, steps = 5, rate = 1)'
+    #[arg(long, value_name = "FAMILY|RULES", value_parser = guide)]
+    pub guide: Option<Guide>,
 }
 
 /// A stage of the compiler.
@@ -403,15 +441,30 @@ pub enum Page {
     Problems,
 }
 
-/// The family of a guide: one of their names, `low_rank` with its rank.
-fn family(text: &str) -> Result<GuideFamily, String> {
-    GuideFamily::parse(text).ok_or_else(|| {
+/// A guide: the name of a family, `low_rank` with its rank; or the rules of a guide block.
+fn guide(text: &str) -> Result<Guide, String> {
+    if let Some(family) = GuideFamily::parse(text) {
+        return Ok(Guide::Family(family));
+    }
+    if !text.contains(':') && !text.trim_start().starts_with("default ") {
         let names: Vec<&str> = GuideFamily::ALL.iter().map(|f| f.name()).collect();
-        match did_you_mean(text, names.iter().copied()) {
+        return Err(match did_you_mean(text, names.iter().copied()) {
             Some(near) => format!("did you mean `{near}`?"),
-            None => format!("there are {} and low_rank(K)", names.join(", ")),
-        }
-    })
+            None => format!(
+                "there are {} and low_rank(K), and rules such as `NAME: point`",
+                names.join(", ")
+            ),
+        });
+    }
+    let block = Source::new("--guide", &load::guide_block(text));
+    let tree = ast::parse(&block).map_err(|problems| {
+        let first = problems.sorted().first().map(|p| p.message.clone());
+        first.unwrap_or_default()
+    })?;
+    match tree.statements.as_slice() {
+        [ast::Statement::Guide(_)] => Ok(Guide::Rules(text.to_owned())),
+        _ => Err("only rules of one guide block are expected".to_owned()),
+    }
 }
 
 /// A plate and a number of its elements.

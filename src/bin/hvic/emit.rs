@@ -1,6 +1,7 @@
 //! `hvic emit`: the value of a compiler stage, as text.
 
 use crate::args::Emit as Args;
+use crate::args::Guide;
 use crate::args::Stage;
 use crate::load;
 use crate::terminal::Exit;
@@ -9,8 +10,7 @@ use crate::terminal::Terminal;
 use hvi::ast;
 use hvi::elbo;
 use hvi::guide;
-use hvi::guide::Guide;
-use hvi::guide::GuideSpec;
+use hvi::guide::Guide as Derived;
 use hvi::joint;
 use hvi::joint::Joint;
 use hvi::model;
@@ -24,15 +24,16 @@ pub fn run(args: &Args, terminal: &Terminal) -> Result<Exit, Failure> {
 }
 
 fn text(args: &Args, terminal: &Terminal) -> Result<String, Failure> {
-    let joint = || load::bound_or_sketched(&args.input, terminal).map(|model| joint::lower(&model));
+    let input = args.input.guided(args.guide.as_ref());
+    let joint = || load::bound_or_sketched(&input, terminal).map(|model| joint::lower(&model));
     Ok(match args.stage {
         Stage::Ast => {
             let source = load::source(&args.input.model)?;
             ast::dump(&ast::parse(&source).map_err(|p| Failure::problems(p, &source))?)
         }
-        Stage::Typed => load::checked(&args.input, terminal).map(|typed| typed::dump(&typed))?,
+        Stage::Typed => load::checked(&input, terminal).map(|typed| typed::dump(&typed))?,
         Stage::Model => {
-            load::bound_or_sketched(&args.input, terminal).map(|model| model::dump(&model))?
+            load::bound_or_sketched(&input, terminal).map(|model| model::dump(&model))?
         }
         Stage::Joint => dump::joint(&joint()?),
         Stage::Tape => dump::tape(&joint()?),
@@ -52,9 +53,7 @@ fn amortized(joint: Joint) -> Result<Joint, Failure> {
     joint::amortize(joint).map_err(|p| Failure::problems(p, &source))
 }
 
-fn guide(args: &Args, joint: &Joint) -> Result<Guide, Failure> {
-    let spec = GuideSpec {
-        default: args.guide,
-    };
+fn guide(args: &Args, joint: &Joint) -> Result<Derived, Failure> {
+    let spec = Guide::spec(args.guide.as_ref());
     guide::derive(joint, &spec).map_err(|p| Failure::problems(p, joint.model().typed().source()))
 }

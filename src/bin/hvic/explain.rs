@@ -2,6 +2,7 @@
 
 use crate::args::Explain as Args;
 use crate::args::Format;
+use crate::args::Guide;
 use crate::load;
 use crate::terminal::Exit;
 use crate::terminal::Failure;
@@ -10,7 +11,6 @@ use hvi::elbo;
 use hvi::explain;
 use hvi::explain::Sizes;
 use hvi::guide;
-use hvi::guide::GuideSpec;
 use hvi::joint;
 
 /// Derives and prints; with data it gives the sizes too.
@@ -24,12 +24,10 @@ pub fn run(args: &Args, terminal: &Terminal) -> Result<Exit, Failure> {
             "`--force` replaces it",
         ));
     }
-    let model = load::bound_or_sketched(&args.input, terminal)?;
+    let model = load::bound_or_sketched(&args.input.guided(args.guide.as_ref()), terminal)?;
     let wrong = |p| Failure::problems(p, model.typed().source());
     let joint = joint::amortize(joint::lower(&model)).map_err(wrong)?;
-    let spec = GuideSpec {
-        default: args.guide,
-    };
+    let spec = Guide::spec(args.guide.as_ref());
     let guide = guide::derive(&joint, &spec).map_err(wrong)?;
     let elbo = elbo::compose(&joint, &guide);
     let sizes = if args.input.data.is_some() {

@@ -1,6 +1,7 @@
 //! `hvic fit`: from a model and data to a posterior.
 
 use crate::args::Fit as Args;
+use crate::args::Guide;
 use crate::args::Method;
 use crate::kept;
 use crate::load;
@@ -24,7 +25,6 @@ use hvi::fit::Progress;
 use hvi::fit::Settings;
 use hvi::fit::State;
 use hvi::guide;
-use hvi::guide::GuideSpec;
 use hvi::joint;
 use hvi::joint::Joint;
 use hvi::joint::LogDensity;
@@ -52,12 +52,13 @@ pub fn run(args: &Args, terminal: &Terminal) -> Result<Exit, Failure> {
         false => posterior::free(output(args), reporting)?,
     };
     let start = Instant::now();
-    let typed = load::checked(&args.input, terminal)?;
+    let input = &args.input.guided(args.guide.as_ref());
+    let typed = load::checked(input, terminal)?;
     let checked = start.elapsed();
-    let data = Data::read(&args.input, args.stream, &typed)?;
+    let data = Data::read(input, args.stream, &typed)?;
     let read = start.elapsed() - checked;
     let model = data.bind(&typed, terminal)?;
-    posterior::announce(&args.input, reporting, model.report(), terminal)?;
+    posterior::announce(input, reporting, model.report(), terminal)?;
     let state = match args.resume {
         true => Some(stopped(
             &output,
@@ -72,9 +73,7 @@ pub fn run(args: &Args, terminal: &Terminal) -> Result<Exit, Failure> {
     let mut joint = joint::amortize(joint).map_err(|p| Failure::problems(p, typed.source()))?;
     posterior::known(reporting, &joint)?;
     let batch = batch(args, &joint)?;
-    let spec = GuideSpec {
-        default: args.guide,
-    };
+    let spec = Guide::spec(args.guide.as_ref());
     let guide = guide::derive(&joint, &spec).map_err(|p| Failure::problems(p, typed.source()))?;
     if guide.integrated().is_none() {
         joint.find_closed_forms();
@@ -118,7 +117,7 @@ pub fn run(args: &Args, terminal: &Terminal) -> Result<Exit, Failure> {
         };
         found = diagnostics::resort(&elbo, &fit, &found, resort).unwrap_or(found);
     }
-    let run = posterior::run(&args.input, reporting);
+    let run = posterior::run(input, reporting);
     let mut report = report::compose(&joint, &elbo, &fit, &found, run.clone());
     report.time = Times {
         read: seconds(read),
@@ -150,7 +149,7 @@ pub fn run(args: &Args, terminal: &Terminal) -> Result<Exit, Failure> {
         Some(state) => folder.with(STATE, state.bytes()),
         None => folder,
     });
-    let folder = kept::with_draws(folder, &joint, &found, &args.input.set)?;
+    let folder = kept::with_draws(folder, &joint, &found, &input.set)?;
     posterior::write(folder, &output)?;
     posterior::print(reporting, report, terminal)?;
     terminal.note(&format!(

@@ -94,6 +94,7 @@ impl Kept {
             data: new.data.clone(),
             tables: new.tables.clone(),
             set: Vec::new(),
+            rules: None,
         }
     }
 

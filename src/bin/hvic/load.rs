@@ -53,6 +53,25 @@ pub fn source(path: &Path) -> Result<Source, Failure> {
     ))
 }
 
+/// A model with the guide rules that are given beside its file in a last block, where the fit's folder keeps them as well.
+fn guided(source: Source, input: &Input) -> Source {
+    match &input.rules {
+        None => source,
+        Some(rules) => {
+            let text = source.text().trim_end();
+            Source::new(
+                source.name(),
+                &format!("{text}\n\n{}\n", guide_block(rules)),
+            )
+        }
+    }
+}
+
+/// A guide block of the rules that `--guide` gives; messages that show it show the flag's name.
+pub fn guide_block(rules: &str) -> String {
+    format!("guide {{ {rules} }} // --guide")
+}
+
 /// What messages and results call a model: its file's stem, or its folder's name when the file is `model.hvi`.
 pub fn name(path: &Path) -> String {
     let stem = |p: &Path| p.file_stem().map(|s| s.to_string_lossy().into_owned());
@@ -66,7 +85,7 @@ pub fn name(path: &Path) -> String {
 
 /// Parses and checks; shows the warnings.
 pub fn checked(input: &Input, terminal: &Terminal) -> Result<Arc<Typed>, Failure> {
-    let source = source(&input.model)?;
+    let source = guided(source(&input.model)?, input);
     let overrides = overrides(&input.set)?;
     let wrong = |problems| Failure::problems(problems, &source);
     let tree = ast::parse(&source).map_err(wrong)?;
