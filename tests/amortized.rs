@@ -474,7 +474,11 @@ fn mini_batches_lead_to_the_posterior() {
         batch: Some(2),
         progress: &mut go_on,
     };
-    let fit = fit::run(&elbo, &mut settings, &mut rng::stream(1));
+    let fit = fit::several(&elbo, &mut settings, &mut rng::stream(1), 2);
+    let restarts = fit.restarts.expect("it was fitted twice");
+    assert_eq!(restarts.bounds.len(), 1);
+    assert!(restarts.bounds[0] <= fit.elbo.total);
+    assert!(!restarts.of_bounds.is_poor(), "{restarts:?}");
     let q = guide.gaussian(&fit.params);
     let (mut precision, mut sum) = (0.25, 0.0);
     for rows in data() {
@@ -562,4 +566,44 @@ fn the_command_line_goes_on_with_a_fit_that_ended_early() {
     let (code, message) = fit(&["--resume", "--output", "nothing.fit"]);
     assert_eq!(code, Some(2), "{message}");
     assert!(message.contains("not a fit folder"), "{message}");
+}
+
+#[test]
+fn steps_that_lead_astray_are_counted_and_named() {
+    // A rate above 2 goes too far where the rows say little; in tasks of many rows their curvature holds it.
+    let loose = |settings: &str| known(settings).replace("Normal(w, 0.8)", "Normal(w, 2)");
+    let astray = |settings: &str| {
+        let joint = amortized(&loose(settings), &data_csv());
+        joint.astray(&[0.4], 3, 1000).expect("it is amortised")
+    };
+    let steady = astray("steps = 3, rate = 1");
+    assert_eq!((steady.looked, steady.worse), (7, Vec::new()));
+    let found = astray("steps = 3, rate = 5");
+    assert_eq!(found.looked, 7);
+    // The same loss by hand: the bound before the steps less that after, from the Gaussians alone.
+    let (tau2, sigma2) = (0.81_f64, 4.0_f64);
+    let joint = amortized(&loose("steps = 3, rate = 5"), &data_csv());
+    let locals = joint.adapted(&[0.4], 3).expect("it is amortised");
+    let expected: Vec<f64> = (data().iter().enumerate())
+        .map(|(t, rows)| {
+            let bound = |mean: f64, log_sd: f64| {
+                let variance = (2.0 * log_sd).exp();
+                let square: f64 = rows.iter().map(|y| (y - mean).powi(2) + variance).sum();
+                let shift = (variance + (mean - 0.4).powi(2)) / tau2;
+                -0.5 * square / sigma2 - 0.5 * shift + log_sd
+            };
+            bound(0.4, 0.5 * tau2.ln()) - bound(locals.mean[t], locals.log_sd[t])
+        })
+        .collect();
+    let worst = expected.iter().copied().fold(0.0, f64::max);
+    assert!(found.worse.len() > 1 && found.worse.len() < 7, "{found:?}");
+    assert!((found.worse[0].1 - worst).abs() < 1e-6 * worst, "{found:?}");
+    for (task, loss) in &found.worse {
+        let wanted = expected[*task];
+        assert!(
+            (loss - wanted).abs() < 1e-6 * wanted.max(1.0),
+            "{loss} is not {wanted}"
+        );
+    }
+    assert!(found.worse.is_sorted_by(|a, b| a.1 >= b.1), "{found:?}");
 }

@@ -10,6 +10,14 @@ use command::out;
 use serde_json::Value;
 use std::fmt::Write;
 use std::fs;
+#[cfg(unix)]
+use std::process::Command;
+#[cfg(unix)]
+use std::process::Stdio;
+#[cfg(unix)]
+use std::thread::sleep;
+#[cfg(unix)]
+use std::time::Duration;
 
 /// A small network in each task.
 const NETWORK: &str = "m1[2], m3[2] ~ Normal(0, 1)
@@ -134,4 +142,103 @@ fn what_is_wrong_with_rules_on_the_command_line_is_said_with_the_name_of_the_fla
         let said = err(&output);
         assert!(said.contains("--guide") && said.contains(why), "{said}");
     }
+}
+
+#[test]
+fn the_report_says_where_steps_lead_astray() {
+    let folder = folder("astray");
+    // Far from the optimum, with steps that go much too far where the rows say little.
+    let model = NETWORK.replace("noise ~ HalfNormal(1)", "noise ~ LogNormal(1.5, 0.01)");
+    folder.write("net.hvi", &model);
+    let rules = "default point; task: amortized(sgd, steps = 3, rate = 9)";
+    let more = ["--max-iterations", "30", "--batch", "task=3", "--json"];
+    let args = ["fit", "net.hvi", "net.csv", "--guide", rules];
+    let output = folder.hvic(&[&args[..], &more[..]].concat());
+    exits(&output, 4);
+    let report: Value = serde_json::from_str(&out(&output)).expect("JSON");
+    let steps = &report["steps_astray"];
+    let worse = steps["worse"].as_u64().expect("a number");
+    assert!(steps["looked"] == 8 && worse > 0, "{steps}");
+    let worst = steps["worst"][0]["element"].as_str().expect("a label");
+    let text = report["verdict"]["text"].as_str().expect("a verdict");
+    let said = format!("the gradient steps of {worse} of 8 elements end at a worse bound");
+    assert!(text.contains(&said), "{text}");
+    assert!(text.contains(&format!("(task {worst} by ")), "{text}");
+}
+
+/// Waits until a process catches interrupts, as far as the system tells, and a moment longer.
+#[cfg(unix)]
+fn wait_for_handler(pid: u32) {
+    for _ in 0..2000 {
+        let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+        let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:"));
+        let mask = caught.map(|mask| u64::from_str_radix(mask.trim(), 16));
+        match mask {
+            // Signal 2 is the second bit.
+            Some(Ok(mask)) if mask & 2 != 0 => break,
+            Some(_) => sleep(Duration::from_millis(5)),
+            None => {
+                sleep(Duration::from_millis(1000));
+                break;
+            }
+        }
+    }
+    sleep(Duration::from_millis(100));
+}
+
+#[cfg(unix)]
+#[test]
+fn an_interrupt_leaves_a_fit_that_can_be_used_and_gone_on_with() {
+    let folder = folder("interrupt");
+    let fit = [
+        "fit",
+        "net.hvi",
+        "net.csv",
+        "--guide",
+        RULES,
+        "--batch",
+        "task=3",
+        "--max-iterations",
+        "2500",
+    ];
+    let child = Command::new(env!("CARGO_BIN_EXE_hvic"))
+        .args(fit)
+        .current_dir(&folder.0)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("hvic runs");
+    wait_for_handler(child.id());
+    let sent = Command::new("kill")
+        .args(["-INT", &child.id().to_string()])
+        .status();
+    assert!(sent.expect("kill runs").success());
+    let output = child.wait_with_output().expect("hvic ends");
+    exits(&output, 130);
+    assert!(err(&output).contains("--resume"), "{}", err(&output));
+    assert!(out(&output).contains("was interrupted"), "{}", out(&output));
+
+    // It can be used as it is.
+    exits(&folder.hvic(&["adapt", "net.fit", "new.csv"]), 0);
+    exits(&folder.hvic(&["predict", "net.fit", "net.csv"]), 0);
+    exits(&folder.hvic(&["predict", "net.adapted.fit", "new.csv"]), 0);
+
+    // And gone on with: what comes of it has the bits of a fit that was not interrupted.
+    let before = read(&folder, "net.fit/summary.csv");
+    exits(&folder.hvic(&[&fit[..], &["--resume"]].concat()), 4);
+    exits(
+        &folder.hvic(&[&fit[..], &["--output", "whole.fit"]].concat()),
+        4,
+    );
+    assert_ne!(read(&folder, "net.fit/summary.csv"), before);
+    for file in ["summary.csv", "guide.json", "draws.f64", "state.f64"] {
+        let bytes = |of: &str| fs::read(folder.0.join(of).join(file)).expect(file);
+        assert!(bytes("net.fit") == bytes("whole.fit"), "{file}");
+    }
+    let trace = |of: &str| -> Value {
+        let report: Value = serde_json::from_str(&read(&folder, of)).expect("JSON");
+        report["elbo"].clone()
+    };
+    assert_eq!(trace("net.fit/fit.json"), trace("whole.fit/fit.json"));
 }

@@ -131,6 +131,7 @@ pub(super) fn assess<D: LogDensity>(
         log_weights,
         globals,
         sampled: None,
+        astray: None,
     }
 }
 
@@ -242,6 +243,7 @@ impl<'a> Check<'a> {
             log_weights,
             globals: Vec::new(),
             sampled: None,
+            astray: None,
         }
     }
 

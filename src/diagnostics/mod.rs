@@ -4,6 +4,7 @@ mod marginal;
 pub mod psis;
 mod reason;
 mod sampled;
+pub mod steps;
 #[cfg(test)]
 mod tests;
 mod verdict;
@@ -13,6 +14,7 @@ use crate::fit::Doubt;
 use crate::fit::Fit;
 use crate::fit::Outcome;
 use crate::guide::noise::Noise;
+use crate::joint::Astray;
 use crate::joint::LogDensity;
 use crate::num::rng::Rng;
 use rand::RngExt;
@@ -50,6 +52,8 @@ pub struct Diagnostics {
     pub globals: Vec<Vec<f64>>,
     /// What is known of the draws where a sampler made them; they then stand chain after chain.
     pub sampled: Option<Sampled>,
+    /// The elements whose locals gradient steps make worse, where steps find locals.
+    pub astray: Option<Astray>,
 }
 
 /// May one trust a fit?
@@ -99,7 +103,13 @@ pub fn assess<D: LogDensity>(elbo: &Elbo<'_, D>, fit: &Fit, rng: &mut Rng) -> Di
     }
     let smoothed = psis::smooth(&ratios);
     let evidence = Evidence::new(guide.pattern(), fit, &ratios, &smoothed);
-    let (mut trust, reason, mut text) = doubted(elbo.joint, fit, &q.mean, evidence.verdict());
+    let verdict = doubted(elbo.joint, fit, &q.mean, evidence.verdict());
+    let verdict = steps::iterates(elbo.joint, fit, verdict);
+    let astray = elbo.joint.astray(&q.mean);
+    let (mut trust, reason, mut text) = match &astray {
+        Some(found) => steps::astray(elbo.joint, found, verdict),
+        None => verdict,
+    };
     if let Some(unchecked) = elbo.joint.unchecked() {
         text = format!("{text}; {unchecked}");
         if trust == Trust::Yes {
@@ -122,6 +132,7 @@ pub fn assess<D: LogDensity>(elbo: &Elbo<'_, D>, fit: &Fit, rng: &mut Rng) -> Di
         log_weights,
         globals: Vec::new(),
         sampled: None,
+        astray,
     }
 }
 

@@ -25,6 +25,8 @@ pub enum Reason {
     Point,
     /// The steps of the fit towards its optimum did not settle.
     NotSettled,
+    /// Gradient steps that find locals make some of them worse.
+    StepsAstray,
     /// The fit spent its iterations.
     NotConverged,
     /// The caller stopped it.
@@ -62,6 +64,7 @@ impl Reason {
             Reason::NoMode => "no_mode",
             Reason::Point => "point",
             Reason::NotSettled => "not_settled",
+            Reason::StepsAstray => "steps_astray",
             Reason::NotConverged => "not_converged",
             Reason::Interrupted => "interrupted",
             Reason::Broken => "broken",

@@ -204,6 +204,7 @@ fn why(reason: Reason) -> Option<&'static str> {
         | Reason::Close
         | Reason::Weighted
         | Reason::Point
+        | Reason::StepsAstray
         | Reason::NotConverged
         | Reason::Interrupted
         | Reason::Broken
@@ -355,6 +356,7 @@ fn assess<D: LogDensity>(
             Vec::new()
         },
         sampled: Some(sampled),
+        astray: None,
     }
 }
 

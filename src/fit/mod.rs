@@ -10,9 +10,11 @@ mod natural;
 mod prior;
 mod response;
 mod restarts;
+mod several;
 mod start;
 mod state;
 mod stochastic;
+mod tail;
 #[cfg(test)]
 mod tests;
 mod whitened;
@@ -34,7 +36,13 @@ pub use response::Response;
 pub use response::responds;
 pub use response::response;
 pub use restarts::OtherMode;
+pub use several::Restarts;
+pub use several::several;
 pub use state::State;
+pub use tail::AGREE;
+pub use tail::Agreement;
+pub use tail::Number;
+pub use tail::Tail;
 
 /// The ELBO of whatever density.
 type AnyElbo<'a> = Elbo<'a, dyn LogDensity + 'a>;
@@ -74,6 +82,10 @@ pub struct Fit {
     pub doubt: Option<Doubt>,
     /// Where it stood, if it went by stochastic steps and ended before it had converged.
     pub state: Option<State>,
+    /// Its last iterates, if it went by stochastic steps.
+    pub tail: Option<Tail>,
+    /// The other fits among which it was the best, if there were others.
+    pub restarts: Option<Restarts>,
 }
 
 /// What speaks against a Gaussian around the mode that was found.
@@ -143,6 +155,7 @@ fn go_on<D: LogDensity>(
         settings,
         history: Vec::new(),
         state,
+        tail: None,
     };
     if let Some(integrated) = guide.integrated() {
         return integrating(run, integrated, seed);
@@ -157,7 +170,7 @@ fn go_on<D: LogDensity>(
             (answer, ending, None)
         }
     };
-    let (mut history, state) = (run.history, run.state);
+    let (mut history, state, tail) = (run.history, run.state, run.tail);
     let noise = if elbo.is_exact() || guide.pattern().is_empty() {
         Noise::none(guide.dim())
     } else {
@@ -189,6 +202,8 @@ fn go_on<D: LogDensity>(
         outcome,
         doubt,
         state,
+        tail,
+        restarts: None,
     }
 }
 
@@ -280,6 +295,8 @@ fn integrating(mut run: Run<'_, '_>, integrated: &Integrated, seed: u32) -> Fit 
         outcome,
         doubt,
         state: None,
+        tail: None,
+        restarts: None,
     }
 }
 
@@ -293,6 +310,8 @@ struct Run<'a, 'b> {
     history: Vec<f64>,
     /// Where an earlier run stood, and in the end where this one does.
     state: Option<State>,
+    /// The last iterates of stochastic steps.
+    tail: Option<Tail>,
 }
 
 impl Run<'_, '_> {

@@ -10,6 +10,9 @@ use super::State;
 use super::batches::Batches;
 use super::prior;
 use super::start::Start;
+use super::tail;
+use super::tail::Moments;
+use super::tail::Tail;
 use super::whitened::Whitened;
 use crate::guide::Gaussian;
 use crate::guide::Guide;
@@ -110,13 +113,13 @@ pub(super) struct Progress {
 }
 
 impl Progress {
-    fn new(len: usize, pace: Pace) -> Progress {
+    fn new(len: usize, features: usize, pace: Pace) -> Progress {
         Progress {
             x: vec![0.0; len],
             adam: Adam::new(len),
             rate: pace.rates.0,
             before: VecDeque::new(),
-            window: Window::new(len),
+            window: Window::new(len, features),
             tried: 0,
             step: 0,
         }
@@ -131,14 +134,23 @@ fn climb(
     mut batches: Option<Batches>,
     seed: u32,
 ) -> (Gaussian, Ending) {
-    let mut now = Progress::new(view.len(), pace);
-    if let Some(State { progress, history }) = run.state.take().filter(|s| s.fits(view.len())) {
+    let guide = run.elbo.guide;
+    let features = tail::len(guide);
+    let mut now = Progress::new(view.len(), features, pace);
+    let state = run.state.take().filter(|s| s.fits(view.len(), features));
+    if let Some(State { progress, history }) = state {
         (now, run.history) = (progress, history);
     }
     if let Some(batches) = &mut batches {
         (0..now.step).for_each(|_| _ = batches.next_batch());
     }
     let (answer, ending) = steps(run, view, pace, batches, seed, &mut now);
+    let begun = (now.window.seen.count > 1.0).then_some(&now.window);
+    let windows: Vec<&Moments> = now.before.iter().chain(begun).map(|w| &w.seen).collect();
+    run.tail = Tail::of(guide, &windows, |r| match guide.pattern().spreads(r) {
+        true => guide.sd(&answer, r),
+        false => view.unit(r),
+    });
     run.state = match ending {
         Ending::Interrupted | Ending::Spent => Some(State {
             progress: now,
@@ -191,7 +203,8 @@ fn steps(
             }
             let rate = now.rate.min(pace.ceiling(run));
             now.adam.step(&gradient, rate, &mut now.x);
-            now.window.add(&now.x, value);
+            let features = tail::features(guide, value, &view.gaussian(&now.x));
+            now.window.add(&now.x, &features);
             if !run.tell(value) {
                 return (view.gaussian(&now.x), Ending::Interrupted);
             }
@@ -199,14 +212,14 @@ fn steps(
                 return (view.gaussian(&now.window.mean), Ending::Spent);
             }
         }
-        let window = mem::replace(&mut now.window, Window::new(view.len()));
+        let window = mem::replace(&mut now.window, Window::new(view.len(), tail::len(guide)));
         now.tried = 0;
         // A plateau: the average value no longer rises by more than its noise.
         let full = now.before.len() == pace.patience;
         let flat = now.before.front().filter(|_| full).is_some_and(|earlier| {
             let variance = window.variance() + earlier.variance();
             let error = variance.sqrt() / (pace.window as f64).sqrt();
-            window.value - earlier.value < 2.0 * error
+            window.value() - earlier.value() < 2.0 * error
         });
         if flat && now.rate <= pace.rates.1 {
             now.before.push_back(window);
@@ -296,34 +309,34 @@ impl<'a> Estimate<'a> {
 /// Averages over a window.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Window {
-    pub count: f64,
+    /// The mean of the iterates.
     pub mean: Vec<f64>,
-    pub value: f64,
-    pub squares: f64,
+    /// The bound and what the guide is.
+    pub seen: Moments,
 }
 
 impl Window {
-    fn new(len: usize) -> Window {
+    fn new(len: usize, features: usize) -> Window {
         Window {
-            count: 0.0,
             mean: vec![0.0; len],
-            value: 0.0,
-            squares: 0.0,
+            seen: Moments::new(features),
         }
     }
 
-    fn add(&mut self, x: &[f64], value: f64) {
-        self.count += 1.0;
+    fn add(&mut self, x: &[f64], features: &[f64]) {
+        self.seen.add(features);
         for (mean, x) in self.mean.iter_mut().zip(x) {
-            *mean += (x - *mean) / self.count;
+            *mean += (x - *mean) / self.seen.count;
         }
-        let before = value - self.value;
-        self.value += before / self.count;
-        self.squares += before * (value - self.value);
+    }
+
+    /// The mean and the variance of the bound.
+    fn value(&self) -> f64 {
+        self.seen.mean[0]
     }
 
     fn variance(&self) -> f64 {
-        self.squares / (self.count - 1.0).max(1.0)
+        self.seen.squares[0] / (self.seen.count - 1.0).max(1.0)
     }
 }
 

@@ -472,6 +472,7 @@ fn stochastic_steps_reach_the_evidence() {
         settings: &mut settings,
         history: Vec::new(),
         state: None,
+        tail: None,
     };
     let start = start::find(&mut run, 3).expect("finite");
     // Spoil the start: a wrong centre and no correlations.

@@ -62,6 +62,12 @@ impl<'a> Whitened<'a> {
         }
     }
 
+    /// How far the mean of a coordinate moves along m.
+    pub fn unit(&self, r: usize) -> f64 {
+        let row = &self.metric.1[self.metric.0.row(r)];
+        row.iter().map(|t| t * t).sum::<f64>().sqrt()
+    }
+
     /// Writes the gradient in `x` that belongs to one in μ and S over `out`.
     pub fn pull(&self, x: &[f64], gradient: &Gaussian, out: &mut [f64]) {
         let pattern = self.guide.pattern();

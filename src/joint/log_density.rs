@@ -1,5 +1,6 @@
 //! What inference asks of a log density: its sites, its terms, and gradients; [`Joint`] is one, and any other will do.
 
+use super::Astray;
 use super::Joint;
 use super::Site;
 use super::Term;
@@ -19,6 +20,9 @@ use std::fmt::Debug;
 
 /// The most elements that a report may visit where each look takes gradient steps.
 const MOST_VISITS: usize = 200_000_000;
+
+/// The most elements in which a report asks whether gradient steps lead astray.
+const LOOKED: usize = 1000;
 
 /// A log density over unconstrained coordinates, as a sum of terms.
 pub trait LogDensity: Debug + Sync {
@@ -69,6 +73,11 @@ pub trait LogDensity: Debug + Sync {
 
     /// What importance weights over its coordinates say nothing of, in words.
     fn unchecked(&self) -> Option<String> {
+        None
+    }
+
+    /// The elements whose locals gradient steps make worse at `z`, where steps find locals.
+    fn astray(&self, _z: &[f64]) -> Option<Astray> {
         None
     }
 
@@ -163,6 +172,11 @@ impl LogDensity for Joint {
         Some(format!(
             "nothing checks how near the gradient steps of `{name}` come to the posterior of its locals"
         ))
+    }
+
+    fn astray(&self, z: &[f64]) -> Option<Astray> {
+        let steps = self.amortized.as_ref()?.steps();
+        Joint::astray(self, z, steps, LOOKED)
     }
 
     fn most_looks(&self) -> usize {

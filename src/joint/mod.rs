@@ -27,6 +27,7 @@ pub use crate::tape::Passes;
 use crate::tape::Tape;
 use crate::typed::LatentId;
 use affine::Candidate;
+pub use amortized::Astray;
 pub use amortized::Locals;
 pub use amortized::amortize;
 pub use families::Families;

@@ -15,6 +15,7 @@ use crate::guide;
 use crate::guide::GuideSpec;
 use crate::guide::noise::Noise;
 use crate::joint;
+use crate::joint::Astray;
 use crate::joint::Joint;
 use crate::joint::Locals;
 use crate::joint::LogDensity;
@@ -48,6 +49,8 @@ const FITS: usize = 16;
 const ITERATIONS: usize = 20_000;
 /// Numbers in the draws of locals that are found by gradient steps, and the fewest draws: a network has thousands of weights.
 const STEPPED: (usize, usize) = (16_000_000, 16);
+/// Elements in which steps are asked whether they lead astray.
+const LOOKED: usize = 100;
 /// Up to this many coordinates those of new elements are listed.
 const LISTED: usize = 100_000;
 /// Up to this many coordinates the Gaussian is dense; then elements are independent, and so are plates that cross.
@@ -64,6 +67,8 @@ pub struct Adapted {
     pub elements: Vec<(String, usize)>,
     /// How the locals were found.
     pub how: Elimination,
+    /// The new elements that gradient steps made worse, where these found the locals.
+    pub astray: Option<Astray>,
     /// The names of the variables and definitions of the new elements, or of the globals where those are too many to list.
     pub names: Vec<String>,
 }
@@ -89,6 +94,8 @@ struct Drawn {
     how: Elimination,
     /// What the draws are of, where the globals are a point and the locals independent Gaussians.
     normal: Option<Locals>,
+    /// What gradient steps made worse, from the first of the draws of the globals.
+    astray: Option<Astray>,
 }
 
 /// Finds the locals of elements that a posterior does not have, given their data: a mixture over draws of everything else, under each
@@ -142,6 +149,7 @@ pub fn adapt(posterior: &Posterior, joint: &Joint, seed: u64) -> Result<Adapted,
             .map(|p| (plates[p.index()].name.clone(), model.plate(*p).len()))
             .collect(),
         how: found.how,
+        astray: found.astray,
         names: names.map(|q| q.name.clone()).collect(),
     })
 }
@@ -213,6 +221,7 @@ impl Task<'_> {
             of,
             how,
             normal: None,
+            astray: None,
         }
     }
 
@@ -237,9 +246,11 @@ impl Task<'_> {
             of: Vec::new(),
             how: Elimination::Steps,
             normal: None,
+            astray: None,
         };
         let mut rng = rng::stream(u64::from(self.seed));
         let first = points.first().map_or(Vec::new(), |(_, z)| above(z));
+        drawn.astray = steps.astray(&first, number, LOOKED);
         if points.iter().all(|(_, z)| above(z) == first) {
             // What the steps make of a point is the same for all draws. Where the locals are not listed their means are enough.
             let listed = self.joint.dim() <= LISTED;
@@ -297,6 +308,7 @@ impl Task<'_> {
             of: Vec::new(),
             how: Elimination::Fitted,
             normal: None,
+            astray: None,
         };
         let points = self.points(FITS);
         let pairs = DRAWS.div_ceil(2 * points.len().max(1));

@@ -10,6 +10,7 @@ use super::VERSION;
 use super::Verdict;
 use super::display;
 use super::response::Responding;
+use super::steps;
 use super::summary::Summary;
 use super::summary::summarise;
 use crate::diagnostics::Diagnostics;
@@ -86,6 +87,7 @@ pub fn compose(
         let settled = fit.doubt != Some(Doubt::Unsettled);
         report.verdict.converged = fit.outcome == Outcome::Converged && settled;
     }
+    report.iterates = steps::iterates(joint, fit);
     report.elbo = (diagnostics.sampled.is_none() || bound.total.is_finite()).then_some(bound);
     report
 }
@@ -134,6 +136,8 @@ pub fn compose_sampled(
         },
         against: None,
         response: None,
+        iterates: None,
+        steps_astray: (diagnostics.astray.as_ref()).map(|found| steps::astray(joint, found)),
         time: run.time,
         peak_rss_mb: run.peak_rss_mb,
         parameters: parameters(joint, guide, diagnostics, &run),

@@ -11,6 +11,7 @@ pub mod keywords;
 pub mod pages;
 pub mod predicted;
 pub mod response;
+pub mod steps;
 pub mod summary;
 pub mod table;
 pub mod text;
@@ -29,6 +30,8 @@ use response::Responding;
 use serde::Deserialize;
 use serde::Deserializer;
 use serde::Serialize;
+use steps::Iterates;
+use steps::StepsAstray;
 
 /// The version of the JSON and of the fit folder.
 pub const VERSION: u32 = 1;
@@ -60,6 +63,12 @@ pub struct Report {
     /// The globals with the sds that linear response gives them, where that was asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub response: Option<Vec<Responding>>,
+    /// The last iterates of the fit, where it went by stochastic steps.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub iterates: Option<Iterates>,
+    /// What gradient steps that find locals made worse, where steps find locals.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub steps_astray: Option<StepsAstray>,
     /// Seconds.
     pub time: Times,
     /// The largest resident memory of the process in megabytes, where the system tells it.

@@ -383,6 +383,8 @@ mod tests {
             },
             against: None,
             response: None,
+            iterates: None,
+            steps_astray: None,
             time: Times::default(),
             peak_rss_mb: Some(12.0),
             parameters: vec![

@@ -11,6 +11,7 @@ use crate::terminal::Terminal;
 use hvi::diagnostics::Diagnostics;
 use hvi::diagnostics::Reason;
 use hvi::diagnostics::Trust;
+use hvi::diagnostics::steps;
 use hvi::guide;
 use hvi::guide::GuideSpec;
 use hvi::joint;
@@ -61,6 +62,7 @@ pub fn run(args: &Args, terminal: &Terminal) -> Result<Exit, Failure> {
         draws: adapted.draws,
         globals: Vec::new(),
         sampled: None,
+        astray: adapted.astray,
     };
     let spec = GuideSpec {
         default: Some(GuideFamily::Point),
@@ -68,8 +70,12 @@ pub fn run(args: &Args, terminal: &Terminal) -> Result<Exit, Failure> {
     let source = kept.typed.source();
     let guide = guide::derive(&joint, &spec).map_err(|p| Failure::problems(p, source))?;
     let mut report = report::compose_sampled(&joint, &guide, &found, run);
+    let mut text = text(&base.text, &adapted.elements, adapted.how);
+    if let Some(found) = (found.astray.as_ref()).filter(|found| !found.worse.is_empty()) {
+        text = format!("{}; {text}", steps::in_words(&joint, found));
+    }
     report.verdict = Verdict {
-        text: text(&base.text, &adapted.elements, adapted.how),
+        text,
         ..base.clone()
     };
     report.time = Times {

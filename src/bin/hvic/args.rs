@@ -188,6 +188,9 @@ pub struct Fit {
     /// Go on with the fit in the output folder, which was interrupted or ran out of iterations
     #[arg(long)]
     pub resume: bool,
+    /// Fit so many times from different starts, where a fit goes by stochastic steps, and keep the best
+    #[arg(long, value_name = "N", default_value = "1", conflicts_with = "resume")]
+    pub restarts: NonZeroUsize,
     /// Hold the fit against another method, side by side
     #[arg(long, value_name = "METHOD")]
     pub against: Option<Method>,

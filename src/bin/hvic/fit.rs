@@ -104,7 +104,7 @@ pub fn run(args: &Args, terminal: &Terminal) -> Result<Exit, Failure> {
     };
     let fit = match state {
         Some(state) => fit::resume(&elbo, &mut settings, &mut rng, state),
-        None => fit::run(&elbo, &mut settings, &mut rng),
+        None => fit::several(&elbo, &mut settings, &mut rng, args.restarts.get()),
     };
     let fit_done = start.elapsed();
     let mut found = diagnostics::assess(&elbo, &fit, &mut rng);

@@ -3,6 +3,7 @@
 //! Each element i of the plate adds E_q[log p(D_i | φ_i, θ)] − KL(q(φ_i | θ) ‖ p(φ_i | θ)), with q(φ_i | θ) what K steps make of the
 //! prior. The locals are worked out anew for every look, part by part: memory does not grow with the elements.
 
+mod astray;
 mod noise;
 mod steps;
 
@@ -22,10 +23,13 @@ use crate::tape::Mask;
 use crate::tape::NodeId;
 use crate::tape::Pass;
 use crate::tape::Passes;
+use crate::tape::Reduce;
 use crate::tape::Tape;
 use crate::tape::Workspace;
+use crate::tape::elementwise::ADD;
 use crate::typed;
 use crate::typed::Order;
+pub use astray::Astray;
 use noise::Pairs;
 use rayon::iter::IntoParallelIterator;
 use rayon::iter::IntoParallelRefMutIterator;
@@ -60,6 +64,8 @@ pub(super) struct Amortized {
     /// The terms that depend on the locals but their priors, and their places among the joint's terms.
     likelihood: Divisible,
     places: Vec<usize>,
+    /// Their sum in each element.
+    each: Divisible,
     /// The elements of rows that the steps see.
     mask: Option<Mask>,
     /// Mean and sd of the prior of each local variable.
@@ -160,9 +166,9 @@ impl Amortizing {
                 natural.push(node);
             }
         }
-        let builder = lowering.builder;
+        let mut builder = lowering.builder;
         let (mut places, mut sites, mut width) = (Vec::new(), Vec::new(), 0);
-        let zero = builder.clone().number(0.0);
+        let zero = builder.number(0.0);
         let mut above = Vec::new();
         for (place, term) in self.joint.terms.iter().enumerate() {
             let local = is_local(term.plate);
@@ -192,12 +198,21 @@ impl Amortizing {
             });
             width += self.joint.sites[*s].width;
         }
+        let mut each = zero;
+        for place in &places {
+            let (node, of) = (nodes[*place], self.joint.terms[*place].plate);
+            let own = match builder.above(of, plate).cloned() {
+                Some(index) => builder.reduce(Reduce::Sum, node, plate, Some(index)),
+                None => node,
+            };
+            each = builder.map(&ADD, &[each, own]);
+        }
         let divide = |terms: &[NodeId], outputs: &[NodeId]| {
             Divisible::new(&builder, plate, terms, outputs).map_err(|why| self.problem(why))
         };
         let local_terms: Vec<NodeId> = places.iter().map(|place| nodes[*place]).collect();
         let likelihood = divide(&local_terms, &[])?;
-        let prior = divide(&[], &outputs)?;
+        let (prior, each) = (divide(&[], &outputs)?, divide(&[], &[each])?);
         let (above, natural) = (divide(&above, &[])?, divide(&[], &natural)?);
         if prior.reads(plate) {
             let why = "the prior of one of its variables depends on another of them";
@@ -216,6 +231,7 @@ impl Amortizing {
             sites,
             likelihood,
             places,
+            each,
             mask,
             prior,
             signs: Pairs::new(1),
@@ -283,6 +299,11 @@ impl Amortized {
             batch: None,
             values: Vec::new(),
         })
+    }
+
+    /// Gradient steps.
+    pub fn steps(&self) -> usize {
+        self.steps
     }
 
     /// About how many elements one look visits.

@@ -173,6 +173,49 @@ impl Part {
         self.path(model, globals, &prior, steps).1
     }
 
+    /// Where so many steps begin and end, and the divergence of each element's Gaussian at the end from its prior.
+    pub fn ends(
+        &mut self,
+        model: &Amortized,
+        globals: &[f64],
+        steps: usize,
+    ) -> (Locals, Locals, Vec<f64>) {
+        let prior = self.prior(model, globals);
+        let (_, end) = self.path(model, globals, &prior, steps);
+        let (mut unused, mut bar) = (Prior::zeros(end.mean.len()), end.clone());
+        let mut divergences = vec![0.0; self.elements.len()];
+        self.each(|c, i| divergences[i] -= diverge(&prior, &end, c, &mut unused, &mut bar));
+        (prior.start(), end, divergences)
+    }
+
+    /// The log likelihood of each element over the rows for the steps: the mean over one of several pairs of draws at these Gaussians.
+    pub fn log_likelihoods(
+        &self,
+        model: &Amortized,
+        globals: &[f64],
+        (at, draws, pair): (&Locals, &Pairs, usize),
+    ) -> Vec<f64> {
+        let tape = model.each.take(&self.elements, model.mask.as_ref());
+        let mut workspace = tape.workspace();
+        let len = at.mean.len();
+        let noise = self.noise(model, draws, 0);
+        let mut z = input(globals, len);
+        let mut mean = vec![0.0; self.elements.len()];
+        for side in [1.0, -1.0] {
+            draw(
+                at,
+                &noise[pair * len..(pair + 1) * len],
+                side,
+                &mut z[globals.len()..],
+            );
+            tape.value(&z, &mut workspace);
+            for (mean, value) in mean.iter_mut().zip(workspace.output(0)) {
+                *mean += 0.5 * value;
+            }
+        }
+        mean
+    }
+
     /// The means and sds of the prior at the globals, and the rates.
     fn prior(&mut self, model: &Amortized, globals: &[f64]) -> Prior {
         let len = model.width * self.elements.len();
@@ -381,7 +424,7 @@ impl Part {
         if values.is_empty() {
             return values;
         }
-        let noise = self.noise(model, look);
+        let noise = self.noise(model, look.draws, look.seed);
         let share = 1.0 / look.draws.draws() as f64;
         let mut z = input(globals, len);
         let mut slope = vec![0.0; g + len];
@@ -423,14 +466,14 @@ impl Part {
     }
 
     /// The noise at the end, of the first draw of each pair one after another.
-    fn noise(&self, model: &Amortized, look: &Look<'_>) -> Vec<f64> {
+    fn noise(&self, model: &Amortized, draws: &Pairs, seed: u64) -> Vec<f64> {
         let n = self.elements.len();
         let len = model.width * n;
-        let mut noise = vec![0.0; look.draws.draws() / 2 * len];
+        let mut noise = vec![0.0; draws.draws() / 2 * len];
         for c in 0..model.width {
             for (i, element) in self.elements.iter().enumerate() {
-                let key = noise::key([look.seed, u64::from(*element) + 1, c as u64]);
-                look.draws.write(key, len, &mut noise[c * n + i..]);
+                let key = noise::key([seed, u64::from(*element) + 1, c as u64]);
+                draws.write(key, len, &mut noise[c * n + i..]);
             }
         }
         noise
