@@ -145,6 +145,23 @@ pub(super) fn spread<T: Scalar>(
     });
 }
 
+/// The sum of some lanes, few as a rule, in the order of [`Sum`].
+///
+/// Fewer than it has numbers are never written to it: a processor waits for numbers that were written one by one before it can read them
+/// as a vector.
+#[inline(always)]
+fn sum_of_run<T: Real>(values: &[Cell<T>]) -> T {
+    if values.len() >= SIDE_BY_SIDE {
+        let mut sum = Sum::default();
+        sum.add_cells(values);
+        return sum.total();
+    }
+    let at = |i: usize| values.get(i).map_or(T::zero(), Cell::get);
+    let pair = |i: usize| at(i) + at(i + 8);
+    let four = |i: usize| pair(i) + pair(i + 4);
+    (four(0) + four(2)) + (four(1) + four(3))
+}
+
 struct Gather<'a, T> {
     lanes: &'a [Cell<T>],
     n: usize,
@@ -160,10 +177,8 @@ impl<T: Real> Task for Gather<'_, T> {
     fn run<F: Fma>(self) {
         for (k, lanes) in self.lanes.chunks_exact(self.n).enumerate() {
             for (place, range) in self.runs {
-                let mut sum = Sum::default();
-                sum.add_cells(&lanes[range.clone()]);
                 let to = &self.to[k * self.step + place];
-                to.set(to.get() + sum.total());
+                to.set(to.get() + sum_of_run(&lanes[range.clone()]));
             }
         }
     }
@@ -336,4 +351,22 @@ impl<T: Real> Task for BringTimes<'_, T> {
 /// Brings lanes, times a number, to where they are wanted.
 pub(super) fn bring_times<T: Scalar>(from: &[T], times: T, to: Bar<'_, T>) {
     T::run(BringTimes { from, times, to });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Sum;
+    use super::sum_of_run;
+    use std::cell::Cell;
+
+    #[test]
+    fn short_runs_are_summed_in_the_order_of_long_ones() {
+        for len in 0..40 {
+            let values: Vec<f64> = (0..len).map(|i| (f64::from(i) * 1.7).sin()).collect();
+            let cells: Vec<Cell<f64>> = values.iter().copied().map(Cell::new).collect();
+            let mut sum = Sum::default();
+            sum.add(&values);
+            assert_eq!(sum_of_run(&cells), sum.total(), "{len}");
+        }
+    }
 }
