@@ -41,7 +41,7 @@ fn checked(text: &str) -> Arc<Typed> {
 /// The joint density of a model whose rows are read so many at a time.
 fn streamed(text: &str, csv: &str, rows: usize, passes: Passes) -> Result<Joint, Problems> {
     let typed = checked(text);
-    joint::check_streamed(&typed)?;
+    joint::check_streamed(&typed, None)?;
     let rows = NonZeroUsize::new(rows).expect("chunks have rows");
     let chunks = Chunks::parse("main.csv", csv, rows)?;
     let (frame, _) = Frame::new(&typed, &chunks, &Tables::default())?;

@@ -49,14 +49,17 @@ fn main() {
         .collect();
     let number = |default| words.get(1).and_then(|n| n.parse().ok()).unwrap_or(default);
     match words.first().map(String::as_str) {
-        Some("sbc") => calibration(number(500), words.get(2).map(String::as_str)),
+        Some("sbc") => {
+            let first = words.get(3).and_then(|n| n.parse().ok()).unwrap_or(0);
+            calibration(number(500), words.get(2).map(String::as_str), first);
+        }
         Some("sweep") => {
             let most = words.get(2).and_then(|n| n.parse().ok());
             sweep(number(20), most.unwrap_or(GROUPS[3]));
         }
         Some("exact") => intervals(number(300)),
         Some(_) | None => say(
-            "cargo bench --bench calibration -- sbc FITS [MODEL] | sweep SEEDS [GROUPS] | exact FITS",
+            "cargo bench --bench calibration -- sbc FITS [MODEL [FIRST]] | sweep SEEDS [GROUPS] | exact FITS",
         ),
     }
 }
@@ -128,15 +131,15 @@ impl Fitted {
     }
 }
 
-/// Simulation-based calibration of every model.
-fn calibration(fits: usize, only: Option<&str>) {
+/// Simulation-based calibration of every model, with tables from number `first` on.
+fn calibration(fits: usize, only: Option<&str>, first: u64) {
     say("| model | parameter | fits | in 50% | in 90% | below | above | χ² of ranks | p |");
     say("| --- | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |");
     for model in MODELS.iter().filter(|m| only.is_none_or(|o| o == m.name)) {
         let start = Instant::now();
         let mut ranks = vec![Vec::with_capacity(fits); model.parameters.len()];
         let (mut trusted, mut sampled) = (0, 0);
-        for seed in 0..fits as u64 {
+        for seed in first..first + fits as u64 {
             let (truth, csv) = (model.simulate)(&mut rng::stream(1_000_003 * seed + 17));
             let fitted = fitted(model.text, &csv, seed);
             trusted += usize::from(fitted.found.trust == Trust::Yes);

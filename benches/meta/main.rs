@@ -4,12 +4,13 @@
 //! x ~ U[−5, 5], fits `examples/sinusoid/sinusoid.hvi` to them in mini-batches, and asks of 1,000 new tasks how near the curve that five and
 //! ten of their points lead to is to the true one (Finn, Abbeel & Levine 2017), and how often 90% intervals hold new points. It prints a
 //! Markdown table. `cargo bench --bench meta -- --exact` does the same with `examples/sinusoid/exact.hvi`, whose tasks are learned in closed
-//! form, by default from 100 tasks without noise, `-- --digits` with images of digits, and `-- --speed TASKS` measures the gradient of the
-//! networks beside one written by hand.
+//! form, by default from 100 tasks without noise, `-- --digits` with images of digits, `-- --speed TASKS` measures the gradient of the
+//! networks beside one written by hand, and `-- --streamed` the memory of fits to tasks that are read from disk.
 
 mod digits;
 mod exact;
 mod speed;
+mod streamed;
 
 use cpu_time::ProcessTime;
 use hvi::ast;
@@ -78,6 +79,9 @@ fn main() {
     let measured = option("--speed", 0.0) as usize;
     if measured > 0 {
         return speed::speed(measured, 9);
+    }
+    if has("--streamed") {
+        return streamed::streamed(seed);
     }
     let effort = Effort { most, batch, seed };
     if has("--exact") {

@@ -32,9 +32,6 @@ use std::panic::catch_unwind;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-/// Rows that are decoded at a time, where the file lets one choose.
-const BATCH: usize = 64 << 10;
-
 /// Rows of a piece.
 const PIECE: usize = 16 << 10;
 
@@ -59,16 +56,17 @@ pub(super) struct Batches {
 }
 
 impl Batches {
-    /// A pass over a file; `kinds` are those of its columns, when they are known.
+    /// A pass over a file, by so many rows at a time where the file lets one choose; `kinds` are those of its columns, when they are known.
     pub(super) fn new(
         name: &str,
         kept: &Kept,
         kinds: Option<Vec<Kind>>,
+        rows: usize,
     ) -> Result<Batches, Problems> {
         let (schema, mut reader) = match kept {
             Kept::Parquet(path) => {
                 let file = open(name, path)?;
-                survived(name, || parquet_reader(file))?
+                survived(name, || parquet_reader(file, rows))?
             }
             Kept::Ipc(path) => {
                 let file = open(name, path)?;
@@ -171,7 +169,7 @@ fn open(name: &str, path: &PathBuf) -> Result<File, Problems> {
     File::open(path).map_err(|error| unreadable(name, &error))
 }
 
-fn parquet_reader(file: File) -> Result<(SchemaRef, Reader), ArrowError> {
+fn parquet_reader(file: File, rows: usize) -> Result<(SchemaRef, Reader), ArrowError> {
     let own = ArrowReaderMetadata::load(&file, ArrowReaderOptions::new())?;
     // Texts are stored as codes of few levels, and are best left so.
     let fields = own.schema().fields().iter().map(|field| {
@@ -185,7 +183,7 @@ fn parquet_reader(file: File) -> Result<(SchemaRef, Reader), ArrowError> {
     let options = ArrowReaderOptions::new().with_schema(Arc::clone(&schema));
     let metadata = ArrowReaderMetadata::try_new(Arc::clone(own.metadata()), options)?;
     let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(file, metadata);
-    Ok((schema, Box::new(builder.with_batch_size(BATCH).build()?)))
+    Ok((schema, Box::new(builder.with_batch_size(rows).build()?)))
 }
 
 /// A file, or a stream, which has no directory at its end.

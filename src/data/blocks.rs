@@ -7,11 +7,15 @@ use memchr::memrchr;
 use std::io;
 use std::io::Read;
 
-/// How much of a text is held at a time, and read by one thread at a time; in bytes.
+/// How much of a file is held at a time.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Grain {
+    /// Bytes of a text.
     pub(super) block: usize,
+    /// Bytes of it that one thread reads at a time.
     pub(super) piece: usize,
+    /// Rows that are decoded at a time where there is no text, and the file lets one choose.
+    pub(super) rows: usize,
 }
 
 impl Grain {
@@ -19,7 +23,20 @@ impl Grain {
     pub(super) const USUAL: Grain = Grain {
         block: 8 << 20,
         piece: 256 << 10,
+        rows: 64 << 10,
     };
+
+    /// What goes with tables of so many rows: where these are few, no more than some of them.
+    pub(super) fn of_rows(rows: usize) -> Grain {
+        match rows < Grain::USUAL.rows {
+            true => Grain {
+                block: 1 << 20,
+                rows: rows.max(1),
+                ..Grain::USUAL
+            },
+            false => Grain::USUAL,
+        }
+    }
 }
 
 /// The blocks of a text.

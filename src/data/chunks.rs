@@ -38,12 +38,12 @@ pub struct Chunks {
 }
 
 /// What the first pass says of a column.
-#[derive(Debug)]
-struct Known {
-    name: String,
-    kind: Kind,
+#[derive(Clone, Debug)]
+pub(super) struct Known {
+    pub(super) name: String,
+    pub(super) kind: Kind,
     /// Empty for numbers.
-    levels: Arc<IndexSet<String>>,
+    pub(super) levels: Arc<IndexSet<String>>,
 }
 
 impl Chunks {
@@ -52,7 +52,7 @@ impl Chunks {
     /// # Errors
     /// What is wrong with the file, with its lines: all that [`Table::open`] says of it.
     pub fn open(path: &Path, at_most: NonZeroUsize) -> Result<Chunks, Problems> {
-        Chunks::of(Opened::file(path)?, at_most)
+        Chunks::of(Opened::file(path, Grain::of_rows(at_most.get()))?, at_most)
     }
 
     /// Learns the columns of a CSV that is in memory; messages call it `name`.
@@ -119,26 +119,15 @@ impl Chunks {
             pass: self.file.pass(Some(kinds))?,
             waiting: Vec::new().into_iter(),
             piece: None,
-            growing: self.growing(),
+            growing: Growing::new(self.name(), &self.columns),
             rows: 0,
             ended: false,
         })
     }
 
-    fn growing(&self) -> Growing {
-        let empty = |column: &Known| {
-            let part = match column.kind {
-                Kind::Numbers => Part::Numbers(GrowingNumbers::new()),
-                Kind::Texts => Part::Texts(Codes::new(), Arc::clone(&column.levels)),
-                Kind::Skipped | Kind::Mistaken => Part::Skipped,
-            };
-            (column.name.clone(), part)
-        };
-        Growing {
-            name: self.name().to_string(),
-            columns: self.columns.iter().map(empty).collect(),
-            lines: Lines::default(),
-        }
+    /// What is known of the columns.
+    pub(super) fn columns(&self) -> &[Known] {
+        &self.columns
     }
 
     fn changed(&self) -> Problems {
@@ -210,7 +199,7 @@ impl Iterator for ChunkTables<'_> {
             Err(problems) => Some(Err(problems)),
             Ok(()) if self.ended => None,
             Ok(()) => {
-                let next = self.chunks.growing();
+                let next = Growing::new(self.chunks.name(), &self.chunks.columns);
                 let full = std::mem::replace(&mut self.growing, next);
                 Some(Ok(full.table()))
             }
@@ -285,7 +274,7 @@ impl Known {
 
 /// A chunk, or an excerpt, as it is filled.
 #[derive(Debug)]
-struct Growing {
+pub(super) struct Growing {
     name: String,
     columns: Vec<(String, Part)>,
     lines: Lines,
@@ -299,7 +288,25 @@ enum Part {
 }
 
 impl Growing {
-    fn append(&mut self, piece: &Piece, rows: Range<usize>) {
+    /// No rows yet, of a table with this name.
+    pub(super) fn new(name: &str, columns: &[Known]) -> Growing {
+        let empty = |column: &Known| {
+            let part = match column.kind {
+                Kind::Numbers => Part::Numbers(GrowingNumbers::new()),
+                Kind::Texts => Part::Texts(Codes::new(), Arc::clone(&column.levels)),
+                Kind::Skipped | Kind::Mistaken => Part::Skipped,
+            };
+            (column.name.clone(), part)
+        };
+        Growing {
+            name: name.to_string(),
+            columns: columns.iter().map(empty).collect(),
+            lines: Lines::default(),
+        }
+    }
+
+    /// Appends some rows of a piece, whose texts have the codes of these columns.
+    pub(super) fn append(&mut self, piece: &Piece, rows: Range<usize>) {
         for ((_, part), cells) in self.columns.iter_mut().zip(&piece.columns) {
             match (part, cells) {
                 (Part::Numbers(numbers), Cells::Numbers(values)) => {
@@ -314,7 +321,8 @@ impl Growing {
         self.lines.append(&piece.run, rows);
     }
 
-    fn table(self) -> Table {
+    /// The table of the rows so far.
+    pub(super) fn table(self) -> Table {
         let columns = self.columns.into_iter().filter_map(|(name, part)| {
             let column = match part {
                 Part::Numbers(numbers) => Column::Numbers(numbers.finish()),
@@ -341,7 +349,7 @@ pub struct Excerpt(Growing);
 impl Excerpt {
     /// No rows yet.
     pub fn new(chunks: &Chunks) -> Excerpt {
-        Excerpt(chunks.growing())
+        Excerpt(Growing::new(chunks.name(), &chunks.columns))
     }
 
     /// Appends a row of a chunk.

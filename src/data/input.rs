@@ -27,7 +27,7 @@ impl Table {
     /// # Errors
     /// What is wrong with the file, with its lines.
     pub fn open(path: &Path) -> Result<Table, Problems> {
-        read(&Opened::file(path)?)
+        read(&Opened::file(path, Grain::USUAL)?)
     }
 
     /// Reads a CSV that is in memory; messages call it `name`.
@@ -58,8 +58,8 @@ enum Format<'a> {
 }
 
 impl<'a> Opened<'a> {
-    /// The file at `path`.
-    pub(super) fn file(path: &Path) -> Result<Opened<'a>, Problems> {
+    /// The file at `path`, which is read `grain` by `grain`.
+    pub(super) fn file(path: &Path, grain: Grain) -> Result<Opened<'a>, Problems> {
         let name = path.display().to_string();
         if path.is_dir() {
             return Err(
@@ -72,7 +72,7 @@ impl<'a> Opened<'a> {
         Ok(Opened {
             name,
             format,
-            grain: Grain::USUAL,
+            grain,
         })
     }
 
@@ -100,9 +100,12 @@ impl<'a> Opened<'a> {
                 Box::new(Text::new(&self.name, input, *separator, kinds, self.grain)?)
             }
             #[cfg(feature = "parquet")]
-            Format::Batches(kept) => {
-                Box::new(super::batches::Batches::new(&self.name, kept, kinds)?)
-            }
+            Format::Batches(kept) => Box::new(super::batches::Batches::new(
+                &self.name,
+                kept,
+                kinds,
+                self.grain.rows,
+            )?),
         })
     }
 }

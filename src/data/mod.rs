@@ -12,6 +12,7 @@ mod checks;
 mod chunks;
 mod column;
 mod fill;
+mod groups;
 mod input;
 mod levels;
 mod lines;
@@ -29,7 +30,9 @@ pub use chunks::Excerpt;
 pub use column::Codes;
 pub use column::Column;
 pub use column::Numbers;
+pub use groups::Groups;
 use indexmap::IndexMap;
+use indexmap::IndexSet;
 use lines::Lines;
 use std::sync::Arc;
 
@@ -60,6 +63,21 @@ impl Table {
     /// The column of this name.
     pub fn column(&self, name: &str) -> Option<&Column> {
         self.columns.get(name)
+    }
+
+    /// The same with those levels alone of a column of texts that occur in its rows.
+    #[must_use]
+    pub fn with_own_levels(mut self, column: &str) -> Table {
+        if let Some(Column::Texts { codes, levels }) = self.columns.get_mut(column) {
+            let mut own = IndexSet::new();
+            let mut place = |row: usize| {
+                let level = levels.get_index(codes.get(row) as usize);
+                level.map_or(Column::NONE, |l| own.insert_full(l.clone()).0 as u32)
+            };
+            *codes = (0..codes.len()).map(&mut place).collect();
+            *levels = Arc::new(own);
+        }
+        self
     }
 
     /// The line of the file in which `row`, from 0, starts; the header is line 1. Where there are no lines, as in Parquet, the number of

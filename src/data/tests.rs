@@ -3,6 +3,7 @@
 use super::Chunks;
 use super::Column;
 use super::Excerpt;
+use super::Groups;
 use super::Table;
 use super::blocks::Grain;
 use super::input::Opened;
@@ -17,7 +18,11 @@ use std::num::NonZeroUsize;
 
 /// All that can be known of a table, or what is said of its text.
 fn told(text: &[u8], block: usize, piece: usize) -> String {
-    let grain = Grain { block, piece };
+    let grain = Grain {
+        block,
+        piece,
+        ..Grain::USUAL
+    };
     let read = read(&Opened::held("t.csv", text, grain));
     read.map_or_else(|problems| format!("{:?}", problems.sorted()), |t| seen(&t))
 }
@@ -158,6 +163,7 @@ fn a_column_that_turns_out_to_be_text_keeps_every_cell_as_it_was_written() {
     let grain = Grain {
         block: 64,
         piece: 16,
+        ..Grain::USUAL
     };
     let table = read(&Opened::held("t.csv", text.as_bytes(), grain)).expect("a table");
     assert_eq!(
@@ -268,7 +274,7 @@ fn assert_chunks(text: &str, at_most: usize, grain: Grain) {
 proptest! {
     #[test]
     fn chunks_one_below_the_other_are_the_table(text in text(), at_most in 1_usize..6, block in 1_usize..50, piece in 2_usize..20) {
-        assert_chunks(&text, at_most, Grain { block, piece });
+        assert_chunks(&text, at_most, Grain { block, piece, ..Grain::USUAL });
     }
 }
 
@@ -279,10 +285,64 @@ fn chunks_of_many_pieces_are_the_table() {
     let grain = Grain {
         block: 4096,
         piece: 256,
+        ..Grain::USUAL
     };
     for at_most in [1, 7, 1000, 5001, 9000] {
         assert_chunks(&text, at_most, grain);
     }
+}
+
+#[test]
+fn groups_have_their_rows_in_any_order_of_them() {
+    let text =
+        "key,x,note,word\nb,1,-,u\nb,NA,-,\"v\nw\"\na,3.5,-,\n c ,4,-,v\nc,5,-,u\nc,1e9,-,v\n";
+    let whole = Table::parse("t.csv", text).expect("a table");
+    let rows = [0..2, 2..3, 3..6];
+    for at_most in [1, 2, 5, 100] {
+        let size = NonZeroUsize::new(at_most).expect("a number of rows");
+        let chunks = Chunks::parse("t.csv", text, size).expect("chunks");
+        let (mut groups, keys) =
+            Groups::new(&chunks, |name| name != "note", "key", &std::env::temp_dir())
+                .expect("a copy");
+        let labels: Vec<Option<String>> = (0..3).map(|group| keys.text(group)).collect();
+        assert_eq!(labels, ["b", "a", "c"].map(|label| Some(label.to_owned())));
+        let holds =
+            |groups: &Groups, wanted: &[usize], names: &[u32], key: &dyn Fn(usize) -> String| {
+                let table = groups.table(names).expect("what was written");
+                let expected = wanted
+                    .iter()
+                    .flat_map(|w| rows[*w].clone().map(move |row| (*w, row)));
+                let expected: Vec<(usize, usize)> = expected.collect();
+                assert_eq!(table.rows(), expected.len());
+                for (row, (group, of)) in expected.into_iter().enumerate() {
+                    assert_eq!(table.line(row), whole.line(of));
+                    assert_eq!(table.cell(row, "key"), key(group));
+                    for name in ["x", "word"] {
+                        assert_eq!(table.cell(row, name), whole.cell(of, name));
+                    }
+                }
+                assert!(table.column("note").is_none());
+            };
+        let label = |group: usize| whole.cell(rows[group].start, "key");
+        holds(&groups, &[0, 1, 2], &[0, 1, 2], &label);
+        holds(&groups, &[2, 0], &[2, 0], &label);
+        groups.arrange(&[1, 0, 2]);
+        assert_eq!((groups.len(), groups.rows(0), groups.rows(2)), (3, 1, 3));
+        assert_eq!(groups.label(1).expect("a label"), "b");
+        holds(&groups, &[1, 2], &[0, 2], &label);
+        groups.number();
+        holds(&groups, &[0, 1], &[1, 0], &|group| {
+            ["1", "0"][group].to_owned()
+        });
+    }
+    let size = NonZeroUsize::new(2).expect("a number of rows");
+    let chunks = Chunks::parse("t.csv", text, size).expect("chunks");
+    let nowhere = std::env::temp_dir().join("no such folder");
+    let refused = Groups::new(&chunks, |_| true, "key", &nowhere).expect_err("no folder");
+    assert!(
+        refused.sorted()[0].message.contains("cannot be copied"),
+        "{refused:?}"
+    );
 }
 
 #[test]

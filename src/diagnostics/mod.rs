@@ -93,7 +93,11 @@ pub fn assess<D: LogDensity>(elbo: &Elbo<'_, D>, fit: &Fit, rng: &mut Rng) -> Di
     for epsilon in noise.draws() {
         let mut z = vec![0.0; guide.dim()];
         guide.draw(&q, epsilon, &mut z);
-        let ratio = evaluator.value(&z) - guide.log_density(&q, epsilon);
+        // At a point there is nothing to weigh, and a look may be long.
+        let ratio = match guide.pattern().is_empty() {
+            true => 0.0,
+            false => evaluator.value(&z) - guide.log_density(&q, epsilon),
+        };
         ratios.push(if ratio.is_nan() {
             f64::NEG_INFINITY
         } else {

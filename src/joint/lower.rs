@@ -8,10 +8,10 @@ use super::Quantity;
 use super::Site;
 use super::affine::Candidate;
 use super::start;
-use super::start::Spread;
 use super::transform;
 use crate::model;
 use crate::model::Model;
+use crate::num::Shared;
 use crate::shape::Event;
 use crate::shape::PlateId;
 use crate::tape::Builder;
@@ -138,8 +138,8 @@ pub(super) struct Part {
     pub statements: Vec<NodeId>,
     /// What the conditions of statements let through.
     pub conditions: Vec<Option<Condition>>,
-    /// For each statement the scale that is to start at the spread of its data.
-    pub spreads: Vec<Option<(usize, Spread)>>,
+    /// For each statement the scale that is to start at the spread of its data, and these.
+    pub observed: Vec<Option<(usize, Shared)>>,
 }
 
 /// Lowers the statements for which `wanted` holds, for values and gradients alone.
@@ -157,12 +157,12 @@ pub(super) fn part(model: &Model, passes: Passes, wanted: &[bool]) -> Part {
             conditions.push(None);
         }
     }
-    let spreads = start::spreads(&lowering);
+    let observed = start::observed(&lowering);
     Part {
         builder: lowering.builder,
         statements,
         conditions,
-        spreads,
+        observed,
     }
 }
 

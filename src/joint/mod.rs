@@ -30,6 +30,7 @@ use affine::Candidate;
 pub use amortized::Astray;
 pub use amortized::Locals;
 pub use amortized::amortize;
+pub use amortized::amortize_grouped;
 pub use families::Families;
 pub use families::Family;
 pub use families::Outcome;

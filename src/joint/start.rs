@@ -3,6 +3,7 @@
 use super::Site;
 use super::lower::Lowering;
 use crate::dist::Support;
+use crate::num::Shared;
 use crate::tape::NodeId;
 use crate::tape::Op;
 use crate::typed::Argument;
@@ -48,7 +49,11 @@ pub(super) fn set(lowering: &Lowering<'_>, sites: &mut [Site]) {
             }
         }
     }
-    set_spreads(sites, spreads(lowering).into_iter().flatten());
+    let observed = observed(lowering).into_iter().flatten();
+    set_spreads(
+        sites,
+        observed.map(|(site, values)| (site, Spread::of(&values))),
+    );
 }
 
 /// Starts scales at the spreads of their data.
@@ -61,13 +66,13 @@ pub(super) fn set_spreads(sites: &mut [Site], spreads: impl Iterator<Item = (usi
     }
 }
 
-/// For each statement, where its data have a scale that is a positive latent variable: the site of that, and how far they spread.
-pub(super) fn spreads(lowering: &Lowering<'_>) -> Vec<Option<(usize, Spread)>> {
+/// For each statement, where its data have a scale that is a positive latent variable: the site of that, and the data.
+pub(super) fn observed(lowering: &Lowering<'_>) -> Vec<Option<(usize, Shared)>> {
     let statements = lowering.typed.statements().iter();
     statements.map(|s| scale(lowering, &s.kind)).collect()
 }
 
-fn scale(lowering: &Lowering<'_>, kind: &StatementKind) -> Option<(usize, Spread)> {
+fn scale(lowering: &Lowering<'_>, kind: &StatementKind) -> Option<(usize, Shared)> {
     let StatementKind::Observed {
         value,
         distribution,
@@ -85,8 +90,8 @@ fn scale(lowering: &Lowering<'_>, kind: &StatementKind) -> Option<(usize, Spread
         return None;
     };
     let positive = lowering.typed.latents()[id.index()].support == Support::Positive;
-    let spread = positive.then(|| Spread::of(lowering, *value))?;
-    Some((lowering.site_of[&id], spread?))
+    let column = positive.then(|| column(lowering, *value))?;
+    Some((lowering.site_of[&id], lowering.builder.evaluate(column?)))
 }
 
 /// How far observed values spread.
@@ -99,15 +104,12 @@ pub(super) struct Spread {
 }
 
 impl Spread {
-    fn of(lowering: &Lowering<'_>, value: ExprId) -> Option<Spread> {
-        let values = lowering.builder.evaluate(column(lowering, value)?);
-        let count = values.len() as f64;
-        let mean = values.iter().sum::<f64>() / count;
-        Some(Spread {
-            count,
-            mean,
-            squares: values.iter().map(|v| (v - mean).powi(2)).sum(),
-        })
+    /// That of these values.
+    pub fn of(values: &[f64]) -> Spread {
+        let mut gauge = Gauge::default();
+        gauge.add(values);
+        gauge.add_squares(values);
+        gauge.spread()
     }
 
     /// The standard deviation.
@@ -125,6 +127,37 @@ impl Spread {
             squares: self.squares
                 + other.squares
                 + shift * shift * (self.count * (other.count / count)),
+        }
+    }
+}
+
+/// The spread of values that come some at a time, which are gone over twice: with the bits of that of all at once.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Gauge {
+    count: f64,
+    sum: f64,
+    squares: f64,
+}
+
+impl Gauge {
+    /// Takes further values for the mean.
+    pub fn add(&mut self, values: &[f64]) {
+        self.count += values.len() as f64;
+        values.iter().for_each(|v| self.sum += v);
+    }
+
+    /// Takes further values for the squares about the mean, which is known by then.
+    pub fn add_squares(&mut self, values: &[f64]) {
+        let mean = self.sum / self.count;
+        (values.iter()).for_each(|v| self.squares += (v - mean).powi(2));
+    }
+
+    /// The spread of all values.
+    pub fn spread(self) -> Spread {
+        Spread {
+            count: self.count,
+            mean: self.sum / self.count,
+            squares: self.squares,
         }
     }
 }

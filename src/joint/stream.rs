@@ -33,6 +33,7 @@ use crate::tape::Pass;
 use crate::tape::Passes;
 use crate::typed::DataKind;
 use crate::typed::ExprKind;
+use crate::typed::PlateSource;
 use crate::typed::Typed;
 use std::collections::HashMap;
 use std::fmt;
@@ -46,7 +47,7 @@ use std::sync::OnceLock;
 /// # Errors
 /// Statements that need all rows at once; what is wrong with the file, if it has changed since the frame was made.
 pub fn stream(frame: Frame, chunks: Chunks, passes: Passes) -> Result<Joint, Problems> {
-    check_streamed(frame.typed())?;
+    check_streamed(frame.typed(), None)?;
     let passes = passes.without(Pass::Sort);
     let statements = frame.typed().statements();
     let in_rows: Vec<bool> = (statements.iter())
@@ -186,7 +187,9 @@ impl Streamed {
                     // There is some row in any case.
                     place(0);
                     add(&mut conditions, part.conditions, Condition::and);
-                    add(&mut spreads, part.spreads, |(site, a), (_, b)| {
+                    let observed = part.observed.into_iter();
+                    let own = observed.map(|o| o.map(|(site, values)| (site, Spread::of(&values))));
+                    add(&mut spreads, own.collect(), |(site, a), (_, b)| {
                         (site, a.and(b))
                     });
                 }
@@ -230,13 +233,7 @@ impl Streamed {
         joint.density = joint.builder.tape(&statements, &[]);
         joint.statements = statements;
         start::set_spreads(&mut joint.sites, found.spreads.into_iter().flatten());
-        let conditional = (self.frame.typed().statements().iter().zip(found.conditions))
-            .filter(|(statement, _)| statement.condition.is_some());
-        for (own, (_, of_rows)) in joint.conditions.iter_mut().zip(conditional) {
-            if let Some(of_rows) = of_rows {
-                *own = of_rows;
-            }
-        }
+        set_conditions(&mut joint, found.conditions);
         (joint.on_request).retain(|(quantity, _)| !self.frame.is_streamed(quantity.plate));
         let mut model = Arc::unwrap_or_clone(joint.model);
         self.label(&mut model, &Labels::Numbers(self.frame.rows()));
@@ -256,6 +253,17 @@ impl Streamed {
             if self.frame.is_streamed(PlateId(p as u32)) {
                 plate.labels = labels.clone();
             }
+        }
+    }
+}
+
+/// States what conditions let through, by statement, where it is known.
+pub(super) fn set_conditions(joint: &mut Joint, found: Vec<Option<Condition>>) {
+    let conditional = (joint.model.typed().statements().iter().zip(found))
+        .filter(|(statement, _)| statement.condition.is_some());
+    for (own, (_, of_rows)) in joint.conditions.iter_mut().zip(conditional) {
+        if let Some(of_rows) = of_rows {
+            *own = of_rows;
         }
     }
 }
@@ -335,11 +343,12 @@ impl Evaluator for Reading<'_> {
     }
 }
 
-/// Whether a model can be fitted to a main table that is read in chunks.
+/// Whether a model can be fitted to a main table that is read in chunks; if `by` is given, by the elements of that plate, whose rows are read
+/// together.
 ///
 /// # Errors
 /// What needs all rows at once.
-pub fn check_streamed(typed: &Typed) -> Result<(), Problems> {
+pub fn check_streamed(typed: &Typed, by: Option<PlateId>) -> Result<(), Problems> {
     let mut problems = Problems::new();
     let mut refuse = |span: Span, what: String| {
         problems.push(
@@ -348,7 +357,8 @@ pub fn check_streamed(typed: &Typed) -> Result<(), Problems> {
                 .hint("read the whole table, without `--stream`"),
         );
     };
-    let in_rows = |plate: PlateId| streams(typed, plate);
+    let in_rows = |plate: PlateId| streams(typed, plate) || by == Some(plate);
+    let within = |plate: PlateId| by.is_some_and(|by| typed.determines(plate, by));
     let streamed = || {
         let plates = typed.plates().iter().enumerate();
         plates.filter(|(p, _)| in_rows(PlateId(*p as u32)))
@@ -358,8 +368,32 @@ pub fn check_streamed(typed: &Typed) -> Result<(), Problems> {
             (event.iter()).any(|dim| matches!(dim, Dim::Size(size, _) if *size == plate.size))
         })
     };
+    if let Some(by) = by {
+        let plate = &typed.plates()[by.index()];
+        if !matches!(&plate.source, PlateSource::Levels(columns) if columns.len() == 1) {
+            let what = format!(
+                "the elements of `{}` are not the values of one column",
+                plate.name
+            );
+            refuse(plate.span, what);
+        }
+        for (p, other) in typed.plates().iter().enumerate() {
+            let id = PlateId(p as u32);
+            if within(id) && !in_rows(id) {
+                let what = format!(
+                    "`{}` lies in `{}`, of which rows of the main table alone are read",
+                    other.name, plate.name
+                );
+                refuse(other.span, what);
+            } else if in_rows(id) && id != by && !within(id) {
+                let what = format!("`{}` does not lie in `{}`", other.name, plate.name);
+                refuse(other.span, what);
+            }
+        }
+    }
     for latent in typed.latents() {
-        if in_rows(latent.plate) || sized(&latent.event) {
+        let is_local = by == Some(latent.plate);
+        if (in_rows(latent.plate) && !is_local) || sized(&latent.event) {
             let name = &latent.name;
             refuse(
                 latent.span,
@@ -379,7 +413,9 @@ pub fn check_streamed(typed: &Typed) -> Result<(), Problems> {
     for expr in &typed.exprs {
         let name = |plate: PlateId| &typed.plates()[plate.index()].name;
         match &expr.kind {
-            ExprKind::Aggregate { plate, .. } if in_rows(*plate) => {
+            ExprKind::Aggregate {
+                plate, within: at, ..
+            } if in_rows(*plate) && !within(*at) => {
                 refuse(
                     expr.span,
                     format!(

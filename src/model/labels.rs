@@ -177,6 +177,38 @@ impl Level {
     }
 }
 
+/// The rows of a column without missing cells in the order of the elements that they name, as [`Elements`] has them; those that name the same one
+/// follow each other, in their order. Also the first two of each such pair.
+pub(super) fn arranged(column: &Column) -> (Vec<u32>, Vec<(u32, u32)>) {
+    let mut order: Vec<u32>;
+    let repeats = |order: &[u32], same: &dyn Fn(u32, u32) -> bool| {
+        let pairs = order.windows(2).map(|pair| (pair[0], pair[1]));
+        pairs.filter(|(a, b)| same(*a, *b)).collect()
+    };
+    match column {
+        // Labels of numbers are ordered by value, without their texts being made.
+        Column::Numbers(values) => {
+            order = (0..values.len() as u32).collect();
+            let value = |row: u32| values.get(row as usize);
+            order.sort_by(|a, b| value(*a).total_cmp(&value(*b)));
+            let same = |a, b| value(a) == value(b);
+            let repeats = repeats(&order, &same);
+            (order, repeats)
+        }
+        Column::Texts { codes, .. } => {
+            let labelled = Labelled::of(column);
+            let level = Level::new(labelled.names(), std::iter::empty());
+            let places: Vec<Option<u32>> = labelled.names().map(|n| level.find(n)).collect();
+            let place = |row: u32| places[codes.get(row as usize) as usize];
+            order = (0..codes.len() as u32).collect();
+            order.sort_by_key(|row| place(*row));
+            let same = |a, b| place(a) == place(b);
+            let repeats = repeats(&order, &same);
+            (order, repeats)
+        }
+    }
+}
+
 /// A key: the place of the label of each of its columns.
 pub(super) type Key = SmallVec<[u32; 2]>;
 
@@ -337,6 +369,38 @@ mod tests {
             .sorted
             .into_iter()
             .collect()
+    }
+
+    #[test]
+    fn rows_are_arranged_as_elements_are() {
+        for labels in [
+            vec!["10", "9", "-1", "0", "9", "1e3"],
+            vec!["2.5", "10", "-0.5", "2.5", "2.5"],
+            vec!["b10", "b2", "a", "b10", "010", "10"],
+            vec!["007", "8", "7", "0"],
+        ] {
+            let csv = format!("key\n{}\n", labels.join("\n"));
+            let table = crate::data::Table::parse("t.csv", csv).expect("a table");
+            let column = table.column("key").expect("its column");
+            let texts: Vec<String> = (0..table.rows())
+                .filter_map(|row| column.text(row))
+                .collect();
+            let texts = || texts.iter().map(String::as_str);
+            let level = Level::new(texts(), std::iter::empty());
+            let places: Vec<Option<u32>> = texts().map(|text| level.find(text)).collect();
+            let place = |row: &u32| places[*row as usize];
+            let (order, repeats) = arranged(column);
+            assert!(
+                order.is_sorted_by_key(|row| (place(row), *row)),
+                "{labels:?}: {order:?}"
+            );
+            assert!(repeats.iter().all(|(a, b)| place(a) == place(b)));
+            assert_eq!(
+                repeats.len(),
+                labels.len() - level.sorted.len(),
+                "{labels:?}"
+            );
+        }
     }
 
     #[test]

@@ -49,6 +49,13 @@ impl Counted {
         }
     }
 
+    /// States the rows that lie in each element of a plate.
+    pub(super) fn set(&mut self, plate: PlateId, rows: Vec<usize>) {
+        if let Some(lying) = &mut self.lying {
+            lying[plate.index()] = rows;
+        }
+    }
+
     /// Counts the rows that a reader has besides.
     pub(super) fn add(&mut self, reader: &Reader) {
         self.rows += reader.sources.table(MAIN).rows();

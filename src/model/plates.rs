@@ -100,9 +100,9 @@ impl Populated {
         self.elements[plate.index()].as_deref()
     }
 
-    /// Counts this many elements in a plate of rows.
-    pub(super) fn set_rows(&mut self, plate: PlateId, rows: usize) {
-        self.elements[plate.index()] = Some(Arc::new(Elements::Numbers(rows)));
+    /// Counts this many elements in a plate that is not bound at once.
+    pub(super) fn set_len(&mut self, plate: PlateId, len: usize) {
+        self.elements[plate.index()] = Some(Arc::new(Elements::Numbers(len)));
     }
 
     /// The element of `plate` in which each row of `table` lies; `None` when the table does not have its key.

@@ -566,8 +566,12 @@ codes! {
         with_data("tau ~ HalfNormal(1)\nplate task {\n  w ~ StudentT(4, 0, tau)\n  plate row = rows {\n    data y: real\n    y ~ Normal(w, 1)\n  }\n}\nguide { task: amortized(sgd, steps = 5, rate = 0.1) }\n", "task,y\na,1\nb,0\na,0\n");
     RowsAtOnce "E0805" Error
         "all rows of a table are needed at once"
-        "With `--stream` the main table is read in chunks of rows, and no more than a chunk of it is held. That is possible where a row says nothing of other rows: not for a variable with a value for each row, an aggregate over rows, or a plate or a key that lies in rows."
+        "With `--stream` the main table is read in chunks of rows, and no more than a chunk of it is held. That is possible where a row says nothing of other rows: not for a variable with a value for each row, an aggregate over rows, or a plate or a key that lies in rows. Where a plate is `amortized` its elements take the place of rows, and each is read whole: an aggregate over the rows of an element is possible, one over elements is not."
         with_data("mu ~ Normal(0, 1)\nplate row = rows {\n  data y: real\n  z ~ Normal(mu, 1)\n  y ~ Normal(z, 1)\n}\n", "y\n0.5\n-0.3\n");
+    RowsApart "E0806" Error
+        "the rows of an element do not stand together"
+        "With `--stream` a model whose guide is `amortized` reads the rows of some elements at a time. These stand together in the table: it is sorted by the key of the plate, in whatever order."
+        with_data("m, s ~ Normal(0, 1)\nplate task {\n  w ~ Normal(m, exp(s))\n  plate row = rows {\n    data y: real\n    y ~ Normal(w, 1)\n  }\n}\nguide { task: amortized(sgd, steps = 5, rate = 0.1) }\n", "task,y\na,1\nb,0\na,0\n");
 
     // W: legal, and probably wrong
     ImproperPrior "W0101" Warning

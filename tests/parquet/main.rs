@@ -16,6 +16,7 @@ use arrow_array::types::Int32Type;
 use arrow_ipc::writer::FileWriter;
 use hvi::ast;
 use hvi::data::Chunks;
+use hvi::data::Groups;
 use hvi::data::Table;
 use hvi::data::Tables;
 use hvi::model::Frame;
@@ -173,7 +174,7 @@ fn a_table_binds_alike_in_every_format() {
     assert_eq!(expected.report().rows, ROWS);
     for path in write(folder.path(), &batch()) {
         let table = Table::open(&path).expect("a table");
-        let (model, same) = bind(&typed, &Tables::new(table)).expect("it binds");
+        let (model, same) = bind(&typed, &Tables::new(table.clone())).expect("it binds");
         assert!(all(&model) == all(&expected), "{} differs", path.display());
         assert_eq!(same.sorted(), warnings.sorted());
         let size = NonZeroUsize::new(1024).expect("a number of rows");
@@ -196,6 +197,15 @@ fn a_table_binds_alike_in_every_format() {
             stacked.extend_from_slice(&part.column(y).values);
         }
         assert_eq!(stacked, *expected.column(y).values);
+        let (groups, _) = Groups::new(&chunks, |_| true, "school", folder.path()).expect("a copy");
+        let some = groups.table(&[2, 0, 1]).expect("what was written");
+        let rows: usize = (0..3).map(|group| groups.rows(group)).sum();
+        assert_eq!(some.rows(), rows);
+        for row in 0..some.rows() {
+            for name in table.names() {
+                assert_eq!(some.cell(row, name), table.cell(some.line(row) - 1, name));
+            }
+        }
     }
 }
 

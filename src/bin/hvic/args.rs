@@ -179,7 +179,8 @@ pub struct Fit {
     /// The guide, instead of the model's: marginal, structured, mean_field, full_rank, low_rank(K), laplace or point; or rules as in a guide block, such as 'default point; task: amortized(sgd, steps = 5, rate = 1)'
     #[arg(long, value_name = "FAMILY|RULES", value_parser = guide)]
     pub guide: Option<Guide>,
-    /// Read the main table in chunks of rows, again whenever rows are needed, so that it may be larger than memory
+    /// Read the main table in chunks of rows, again whenever rows are needed, so that it may be larger than memory; where a plate is amortised
+    /// the rows of the elements of each step, from a copy beside the output folder that is gone in the end
     #[arg(long)]
     pub stream: bool,
     /// Elements of an amortised plate that a step of the fit sees, such as `task=32`

@@ -2,6 +2,7 @@
 
 use crate::args::Fit as Args;
 use crate::args::Guide;
+use crate::args::Input;
 use crate::args::Method;
 use crate::kept;
 use crate::load;
@@ -37,6 +38,7 @@ use hvi::report::against;
 use hvi::report::dump;
 use hvi::report::folder;
 use hvi::source::Source;
+use hvi::typed::Typed;
 use std::path::Path;
 use std::path::PathBuf;
 use std::time::Instant;
@@ -55,7 +57,7 @@ pub fn run(args: &Args, terminal: &Terminal) -> Result<Exit, Failure> {
     let input = &args.input.guided(args.guide.as_ref());
     let typed = load::checked(input, terminal)?;
     let checked = start.elapsed();
-    let data = Data::read(input, args.stream, &typed)?;
+    let data = data(args, input, &typed, &output)?;
     let read = start.elapsed() - checked;
     let model = data.bind(&typed, terminal)?;
     posterior::announce(input, reporting, model.report(), terminal)?;
@@ -162,6 +164,29 @@ pub fn run(args: &Args, terminal: &Terminal) -> Result<Exit, Failure> {
         Some(_) => sample::exit(&found, reporting.strict, terminal),
         None => exit(args, &fit, &found, terminal),
     })
+}
+
+/// The tables, those of an amortised plate that are streamed by its elements: they are copied to a file beside the result.
+fn data(args: &Args, input: &Input, typed: &Typed, output: &Path) -> Result<Data, Failure> {
+    let Some(rule) = typed.amortized().filter(|_| args.stream) else {
+        return Data::read(input, args.stream, typed);
+    };
+    let plate = &typed.plates()[rule.plate.index()].name;
+    if args.batch.is_none() {
+        return Err(Failure::hinted(
+            format!(
+                "`--stream` reads the rows of some elements of `{plate}` at a time, and it is not said of how many"
+            ),
+            format!("`--batch {plate}=32` makes steps of 32 elements"),
+        ));
+    }
+    let beside = output.parent().filter(|p| !p.as_os_str().is_empty());
+    let folder = beside.unwrap_or(Path::new("."));
+    std::fs::create_dir_all(folder).map_err(|e| {
+        let message = format!("`{}` cannot be made: {e}", folder.display());
+        Failure::hinted(message, "`--output FOLDER` writes elsewhere")
+    })?;
+    Data::grouped(input, typed, rule.plate, folder)
 }
 
 /// The file with the state of a fit that ended early.

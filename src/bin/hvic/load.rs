@@ -13,8 +13,10 @@ use hvi::joint::Passes;
 use hvi::model;
 use hvi::model::BindingReport;
 use hvi::model::Frame;
+use hvi::model::Grouped;
 use hvi::model::Model;
 use hvi::problem::Problems;
+use hvi::shape::PlateId;
 use hvi::source::Source;
 use hvi::typed;
 use hvi::typed::Overrides;
@@ -22,10 +24,12 @@ use hvi::typed::Typed;
 use std::fs;
 use std::num::NonZeroUsize;
 use std::path::Path;
+use std::path::PathBuf;
 use std::sync::Arc;
 
-/// Rows of a chunk of a table that is streamed.
+/// Rows of a chunk of a table that is streamed, where a fit needs chunks again and again, and where it needs them once.
 const CHUNK: NonZeroUsize = NonZeroUsize::new(1 << 18).expect("a chunk has rows");
+const SHORT: NonZeroUsize = NonZeroUsize::new(1 << 13).expect("a chunk has rows");
 
 /// Reads a model file.
 pub fn source(path: &Path) -> Result<Source, Failure> {
@@ -112,41 +116,70 @@ pub enum Data {
     Whole(Tables),
     /// The main table in chunks, and the others.
     Streamed(Chunks, Tables),
+    /// The same, the rows of some elements of this plate at a time, by way of a file in a folder.
+    Grouped(Chunks, Tables, PlateId, PathBuf),
 }
 
 impl Data {
     /// Reads the tables named on the command line.
     pub fn read(input: &Input, stream: bool, typed: &Typed) -> Result<Data, Failure> {
-        let source = typed.source();
         if !stream {
-            return tables(input, source).map(Data::Whole);
+            return tables(input, typed.source()).map(Data::Whole);
         }
+        let (chunks, others) = Data::open(input, CHUNK, typed, None)?;
+        Ok(Data::Streamed(chunks, others))
+    }
+
+    /// Opens them to read the rows of some elements of a plate at a time, which are copied to a file in `folder`.
+    pub fn grouped(
+        input: &Input,
+        typed: &Typed,
+        plate: PlateId,
+        folder: &Path,
+    ) -> Result<Data, Failure> {
+        let (chunks, others) = Data::open(input, SHORT, typed, Some(plate))?;
+        Ok(Data::Grouped(chunks, others, plate, folder.to_owned()))
+    }
+
+    /// The main table in chunks, and the others.
+    fn open(
+        input: &Input,
+        rows: NonZeroUsize,
+        typed: &Typed,
+        by: Option<PlateId>,
+    ) -> Result<(Chunks, Tables), Failure> {
+        let source = typed.source();
         let wrong = |problems| Failure::problems(problems, source);
-        joint::check_streamed(typed).map_err(wrong)?;
+        joint::check_streamed(typed, by).map_err(wrong)?;
         let Some(path) = &input.data else {
             return Err(Failure::hinted(
                 "`--stream` reads the main table in chunks, and none was given",
                 "name the table after the model",
             ));
         };
-        let chunks = Chunks::open(path, CHUNK).map_err(wrong)?;
+        let chunks = Chunks::open(path, rows).map_err(wrong)?;
         let others = Input {
             data: None,
             ..input.clone()
         };
-        let others = tables(&others, source)?;
-        Ok(Data::Streamed(chunks, others))
+        Ok((chunks, tables(&others, source)?))
     }
 
     /// Binds them; shows the warnings.
     pub fn bind(self, typed: &Arc<Typed>, terminal: &Terminal) -> Result<Bound, Failure> {
+        let wrong = |problems| Failure::problems(problems, typed.source());
         match self {
             Data::Whole(tables) => bound(typed, &tables, terminal).map(Bound::Whole),
             Data::Streamed(chunks, tables) => {
-                let (frame, warnings) = Frame::new(typed, &chunks, &tables)
-                    .map_err(|p| Failure::problems(p, typed.source()))?;
+                let (frame, warnings) = Frame::new(typed, &chunks, &tables).map_err(wrong)?;
                 terminal.warn(&warnings, typed.source());
                 Ok(Bound::Streamed(Box::new((frame, chunks))))
+            }
+            Data::Grouped(chunks, tables, plate, folder) => {
+                let bound = Grouped::new(typed, plate, &chunks, &tables, &folder);
+                let (grouped, warnings) = bound.map_err(wrong)?;
+                terminal.warn(&warnings, typed.source());
+                Ok(Bound::Grouped(Box::new(grouped)))
             }
         }
     }
@@ -158,6 +191,8 @@ pub enum Bound {
     Whole(Arc<Model>),
     /// With rows that are read in chunks.
     Streamed(Box<(Frame, Chunks)>),
+    /// With elements of an amortised plate that are read whenever they are wanted.
+    Grouped(Box<Grouped>),
 }
 
 impl Bound {
@@ -166,6 +201,7 @@ impl Bound {
         match self {
             Bound::Whole(model) => model.report(),
             Bound::Streamed(streamed) => streamed.0.report(),
+            Bound::Grouped(grouped) => grouped.frame().report(),
         }
     }
 
@@ -176,11 +212,12 @@ impl Bound {
         passes: Passes,
         whole: fn(Arc<Model>, Passes) -> Joint,
     ) -> Result<Joint, Failure> {
-        match self {
+        let lowered = match self {
             Bound::Whole(model) => Ok(whole(model, passes)),
-            Bound::Streamed(streamed) => joint::stream(streamed.0, streamed.1, passes)
-                .map_err(|problems| Failure::problems(problems, source)),
-        }
+            Bound::Streamed(streamed) => joint::stream(streamed.0, streamed.1, passes),
+            Bound::Grouped(grouped) => joint::amortize_grouped(*grouped),
+        };
+        lowered.map_err(|problems| Failure::problems(problems, source))
     }
 }
 

@@ -28,7 +28,7 @@ pub struct Astray {
 
 impl Joint {
     /// The elements for which so many gradient steps from these globals end at a worse bound than they begin at; `None` for a density that
-    /// is not amortised. At most so many elements are looked at, evenly over all.
+    /// is not amortised, and where rows cannot be read. At most so many elements are looked at, evenly over all.
     pub fn astray(&self, globals: &[f64], steps: usize, most: usize) -> Option<Astray> {
         let model = self.amortized.as_deref()?;
         let looked = model.count.min(most);
@@ -38,11 +38,11 @@ impl Joint {
         let parts: Vec<&[u32]> = elements.chunks(model.part_len()).collect();
         let losses = |part: &[u32]| {
             let none = vec![false; model.places.len()];
-            Part::new(model, part, &none).losses(model, globals, steps, &Pairs::new(PAIRS))
+            Part::new(model, part, &none)?.losses(model, globals, steps, &Pairs::new(PAIRS))
         };
-        let losses: Vec<Vec<(f64, f64)>> = parts.into_par_iter().map(losses).collect();
+        let losses: Option<Vec<Vec<(f64, f64)>>> = parts.into_par_iter().map(losses).collect();
         let elements = elements.iter().map(|e| *e as usize);
-        let mut worse: Vec<(usize, f64)> = (elements.zip(losses.into_iter().flatten()))
+        let mut worse: Vec<(usize, f64)> = (elements.zip(losses?.into_iter().flatten()))
             .filter_map(|(element, (loss, error))| match loss.is_finite() {
                 true => (loss > ERRORS * error + ROUNDING).then_some((element, loss)),
                 false => Some((element, f64::INFINITY)),
@@ -61,20 +61,23 @@ impl Joint {
 const ROUNDING: f64 = 1e-6;
 
 impl Part {
-    /// For each element how much lower its bound over the rows for the steps is after them, in nats, with the standard error of that.
+    /// For each element how much lower its bound over the rows for the steps is after them, in nats, with the standard error of that; `None`
+    /// where its rows cannot be read.
     fn losses(
         &mut self,
         model: &Amortized,
         globals: &[f64],
         steps: usize,
         draws: &Pairs,
-    ) -> Vec<(f64, f64)> {
+    ) -> Option<Vec<(f64, f64)>> {
+        let tape = model.source.sums(&self.elements)?;
+        let mut tape = (tape.clone(), tape.workspace());
         let (start, end, divergences) = self.ends(model, globals, steps);
         let pairs = draws.draws() / 2;
         let mut sums = vec![(0.0, 0.0); divergences.len()];
         for pair in 0..pairs {
-            let before = self.log_likelihoods(model, globals, (&start, draws, pair));
-            let after = self.log_likelihoods(model, globals, (&end, draws, pair));
+            let before = self.log_likelihoods(model, &mut tape, globals, (&start, draws, pair));
+            let after = self.log_likelihoods(model, &mut tape, globals, (&end, draws, pair));
             for ((sum, squares), (before, after)) in sums.iter_mut().zip(before.iter().zip(&after))
             {
                 *sum += before - after;
@@ -87,6 +90,6 @@ impl Part {
             let variance = (squares / n - mean * mean).max(0.0) / (n - 1.0);
             (mean + divergence, variance.sqrt())
         };
-        sums.iter().zip(&divergences).map(found).collect()
+        Some(sums.iter().zip(&divergences).map(found).collect())
     }
 }

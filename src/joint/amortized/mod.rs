@@ -5,6 +5,7 @@
 
 mod astray;
 mod noise;
+mod source;
 mod steps;
 
 use super::Evaluator;
@@ -12,28 +13,31 @@ use super::Joint;
 use super::Site;
 use super::TermForm;
 use super::TermKind;
+use super::check_streamed;
 use super::lower::Lowering;
+use super::lower_lazily;
 use crate::dist::GaussianForm;
+use crate::model::Grouped;
 use crate::problem::Code;
 use crate::problem::Problem;
 use crate::problem::Problems;
 use crate::shape::PlateId;
 use crate::tape::Divisible;
-use crate::tape::Mask;
 use crate::tape::NodeId;
 use crate::tape::Pass;
 use crate::tape::Passes;
-use crate::tape::Reduce;
 use crate::tape::Tape;
 use crate::tape::Workspace;
-use crate::tape::elementwise::ADD;
 use crate::typed;
+use crate::typed::LatentId;
 use crate::typed::Order;
 pub use astray::Astray;
 use noise::Pairs;
-use rayon::iter::IntoParallelIterator;
-use rayon::iter::IntoParallelRefMutIterator;
-use rayon::iter::ParallelIterator;
+use rayon::prelude::*;
+use source::Lowered;
+use source::Reading;
+use source::Source;
+use std::sync::Arc;
 pub use steps::Locals;
 use steps::Look;
 use steps::Part;
@@ -44,11 +48,16 @@ const PART: (usize, usize, usize) = (16_384, 4, 1024);
 /// The most local coordinates for which the tapes of all parts are kept between looks.
 const KEPT: usize = 1_000_000;
 
+/// Parts of a look that a thread goes through before what they found is added up.
+const AT_ONCE: usize = 4;
+
 /// Elements of a mini-batch where nothing is said.
 const BATCH: usize = 32;
 
-/// Pairs of draws of the locals in a look at a mini-batch, and at everything.
+/// Pairs of draws of the locals in a look at a mini-batch, and at everything; and of all elements together in the latter, where there are so
+/// many that their noise averages out.
 const PAIRS: (usize, usize) = (1, 16);
+const PAIRS_IN_ALL: usize = 16_000;
 
 /// The locals of a plate, and what is needed of the model to find them.
 #[derive(Debug)]
@@ -61,15 +70,10 @@ pub(super) struct Amortized {
     /// Local coordinates of an element.
     width: usize,
     sites: Vec<LocalSite>,
-    /// The terms that depend on the locals but their priors, and their places among the joint's terms.
-    likelihood: Divisible,
+    /// Where what the locals depend on is taken from.
+    source: Source,
+    /// The terms that depend on the locals but their priors, by their places among the joint's terms.
     places: Vec<usize>,
-    /// Their sum in each element.
-    each: Divisible,
-    /// The elements of rows that the steps see.
-    mask: Option<Mask>,
-    /// Mean and sd of the prior of each local variable.
-    prior: Divisible,
     /// The signs of the draws in the steps.
     signs: Pairs,
 }
@@ -103,15 +107,47 @@ impl Rate {
 }
 
 /// The joint density with the locals of the plate that the model's guide calls amortised found by gradient steps; unchanged if it calls
-/// none so. Its coordinates are then the globals; what depends on locals is not reported.
+/// none so, or they are already. Its coordinates are then the globals; what depends on locals is not reported.
 ///
 /// # Errors
 /// Why that cannot be.
 pub fn amortize(joint: Joint) -> Result<Joint, Problems> {
-    match joint.model.typed().amortized().cloned() {
+    let rule = joint.model.typed().amortized().cloned();
+    match rule.filter(|_| joint.amortized.is_none()) {
         None => Ok(joint),
         Some(rule) => Amortizing { joint, rule }.run(),
     }
+}
+
+/// The same of a model whose elements are read from disk whenever they are wanted. Its own model has none of them: they are counted.
+///
+/// # Errors
+/// Why that cannot be.
+pub fn amortize_grouped(grouped: Grouped) -> Result<Joint, Problems> {
+    let (typed, plate) = (grouped.frame().typed(), grouped.plate());
+    check_streamed(typed, Some(plate))?;
+    let rule = typed.amortized().filter(|rule| rule.plate == plate);
+    let Some(rule) = rule.cloned() else {
+        let plate = &typed.plates()[plate.index()];
+        let message = format!("the guide of `{}` is not `amortized`", plate.name);
+        return Err(Problem::at(Code::NotAmortized, plate.span, message).into());
+    };
+    // One element stands for all: what they say together is completed.
+    let model = grouped.model(&[0])?;
+    let mut joint = lower_lazily(Arc::new(model), Passes::all().without(Pass::Sort));
+    source::complete(&mut joint, &grouped)?;
+    let locals = joint.sites.iter().filter(|s| s.plate == plate);
+    let locals: Vec<LatentId> = locals.map(|s| s.latent).collect();
+    let support = rule.support;
+    let mut joint = Amortizing { joint, rule }.run()?;
+    joint.model = Arc::new(grouped.emptied(Arc::unwrap_or_clone(joint.model)));
+    if let Some(amortized) = &mut joint.amortized {
+        amortized.count = grouped.len();
+        let places = amortized.places.clone();
+        let reading = Reading::new(grouped, locals, places, support);
+        amortized.source = Source::Read(Box::new(reading));
+    }
+    Ok(joint)
 }
 
 struct Amortizing {
@@ -145,34 +181,25 @@ impl Amortizing {
             return Err(self.problem("it has no latent variables".to_owned()));
         }
 
-        let mut lowering = Lowering::new(&model, Passes::all().without(Pass::Collapse), false);
-        lowering.sites();
-        let (mut nodes, mut outputs) = (Vec::new(), Vec::new());
-        for statement in typed.statements() {
-            nodes.push(lowering.statement(statement).1);
-        }
-        for s in &locals {
-            let latent = self.joint.sites[*s].latent;
-            let Some(moments) = lowering.moments(latent) else {
-                let name = &self.joint.sites[*s].name;
-                return Err(self.problem(format!("`{name}` is not `Normal(mean, sd)`")));
-            };
-            outputs.extend(moments);
-        }
+        let latents: Vec<LatentId> = locals.iter().map(|s| self.joint.sites[*s].latent).collect();
+        let mut lowered = Lowered::new(&model, &latents).map_err(|why| self.problem(why))?;
         let (mut quantities, mut natural) = (Vec::new(), Vec::new());
-        for (quantity, node, by_default) in lowering.quantities() {
+        for (quantity, node, by_default) in lowered.lowering.quantities() {
             if by_default && !is_local(quantity.plate) {
                 quantities.push(quantity);
                 natural.push(node);
             }
         }
-        let mut builder = lowering.builder;
+        let zero = lowered.lowering.builder.number(0.0);
         let (mut places, mut sites, mut width) = (Vec::new(), Vec::new(), 0);
-        let zero = builder.number(0.0);
         let mut above = Vec::new();
         for (place, term) in self.joint.terms.iter().enumerate() {
             let local = is_local(term.plate);
-            above.push(if local { zero } else { nodes[place] });
+            above.push(if local {
+                zero
+            } else {
+                lowered.statements[place]
+            });
             if local && matches!(term.kind, TermKind::Observed | TermKind::Factor) {
                 places.push(place);
             }
@@ -198,42 +225,28 @@ impl Amortizing {
             });
             width += self.joint.sites[*s].width;
         }
-        let mut each = zero;
-        for place in &places {
-            let (node, of) = (nodes[*place], self.joint.terms[*place].plate);
-            let own = match builder.above(of, plate).cloned() {
-                Some(index) => builder.reduce(Reduce::Sum, node, plate, Some(index)),
-                None => node,
-            };
-            each = builder.map(&ADD, &[each, own]);
-        }
+        let terms = lowered.terms(plate, &places, self.rule.support);
+        let terms = terms.map_err(|why| self.problem(why))?;
+        let builder = &lowered.lowering.builder;
         let divide = |terms: &[NodeId], outputs: &[NodeId]| {
-            Divisible::new(&builder, plate, terms, outputs).map_err(|why| self.problem(why))
+            Divisible::new(builder, plate, terms, outputs).map_err(|why| self.problem(why))
         };
-        let local_terms: Vec<NodeId> = places.iter().map(|place| nodes[*place]).collect();
-        let likelihood = divide(&local_terms, &[])?;
-        let (prior, each) = (divide(&[], &outputs)?, divide(&[], &[each])?);
         let (above, natural) = (divide(&above, &[])?, divide(&[], &natural)?);
-        if prior.reads(plate) {
+        if terms.prior.reads(plate) {
             let why = "the prior of one of its variables depends on another of them";
             return Err(self.problem(why.to_owned()));
         }
-        let mask = self.rule.support.map(|column| {
-            let of = typed.columns()[column.index()].plate;
-            Mask::new(&builder, of, &model.column(column).values)
-        });
+        let count = builder.len_of(plate);
+        let source = Source::Held(Box::new(terms));
         let amortized = Amortized {
             plate,
             steps: self.rule.steps,
             order: self.rule.order,
-            count: builder.len_of(plate),
+            count,
             width,
             sites,
-            likelihood,
+            source,
             places,
-            each,
-            mask,
-            prior,
             signs: Pairs::new(1),
         };
 
@@ -320,6 +333,9 @@ impl Amortized {
 
     /// What may be wrong where the bound is not finite.
     pub fn blame(&self, plate: &str) -> String {
+        if let Some(failure) = self.source.failure() {
+            return failure.to_owned();
+        }
         let hint = match self.sites.first().map(|site| site.rate) {
             Some(Rate::Given(rate)) => format!("a `rate` below {rate} makes them shorter"),
             Some(Rate::At(_)) | None => "a `rate` that is given can hold them short".to_owned(),
@@ -335,7 +351,8 @@ impl Joint {
     }
 
     /// The Gaussians of the locals of all elements after so many gradient steps from these globals: coordinate `c` of element `i` of M at
-    /// `c · M + i`, the variables in the order in which a joint density that is not amortised has them. `None` for such.
+    /// `c · M + i`, the variables in the order in which a joint density that is not amortised has them. `None` for such, and where rows cannot be
+    /// read.
     ///
     /// This is how an element that no fit has seen is adapted to: the model is bound to its rows, and amortised.
     pub fn adapted(&self, globals: &[f64], steps: usize) -> Option<Locals> {
@@ -343,10 +360,10 @@ impl Joint {
         let (count, width) = (model.count, model.width);
         let elements: Vec<u32> = (0..count as u32).collect();
         let parts: Vec<&[u32]> = elements.chunks(model.part_len()).collect();
-        let found: Vec<Locals> = (parts.into_par_iter())
+        let found: Option<Vec<Locals>> = (parts.into_par_iter())
             .map(|part| {
-                Part::new(model, part, &vec![false; model.places.len()])
-                    .locals(model, globals, steps)
+                let mut part = Part::new(model, part, &vec![false; model.places.len()])?;
+                Some(part.locals(model, globals, steps))
             })
             .collect();
         let mut all = Locals {
@@ -354,7 +371,7 @@ impl Joint {
             log_sd: vec![0.0; width * count],
         };
         let mut first = 0;
-        for part in found {
+        for part in found? {
             let n = part.mean.len() / width;
             for c in 0..width {
                 let (from, to) = (c * n..(c + 1) * n, c * count + first..c * count + first + n);
@@ -387,13 +404,12 @@ struct Looking<'a> {
 type Found = ((Vec<f64>, Vec<f64>), Vec<f64>);
 
 impl Looking<'_> {
-    /// What each part gives, in order.
-    fn parts(&mut self, z: &[f64]) -> Vec<Found> {
+    /// Gives what each part finds, in order; false where rows cannot be read.
+    fn parts(&mut self, z: &[f64], mut take: impl FnMut(Found)) -> bool {
         let model = self.model;
-        let pairs = Pairs::new(if self.batch.is_some() {
-            PAIRS.0
-        } else {
-            PAIRS.1
+        let pairs = Pairs::new(match &self.batch {
+            Some(_) => PAIRS.0,
+            None => (PAIRS_IN_ALL / model.count.max(1)).clamp(PAIRS.0, PAIRS.1),
         });
         let look = Look {
             terms: &self.terms,
@@ -415,18 +431,33 @@ impl Looking<'_> {
                 &whole
             }
         };
-        let len = model.part_len();
+        let parts: Vec<&[u32]> = elements.chunks(model.part_len()).collect();
         if self.batch.is_none() && model.count * model.width <= KEPT {
             if self.all.is_empty() {
-                let parts = elements.chunks(len);
-                self.all = parts.map(|e| Part::new(model, e, look.terms)).collect();
+                let made: Option<Vec<Part>> = (parts.iter())
+                    .map(|elements| Part::new(model, elements, look.terms))
+                    .collect();
+                let Some(made) = made else {
+                    return false;
+                };
+                self.all = made;
             }
-            return self.all.par_iter_mut().map(found).collect();
+            let found: Vec<Found> = self.all.par_iter_mut().map(found).collect();
+            found.into_iter().for_each(take);
+            return true;
         }
-        let parts: Vec<&[u32]> = elements.chunks(len).collect();
-        (parts.into_par_iter())
-            .map(|elements| found(&mut Part::new(model, elements, look.terms)))
-            .collect()
+        // What a part finds is as long as the globals, and there may be many parts.
+        for parts in parts.chunks(AT_ONCE * rayon::current_num_threads()) {
+            let of = |elements: &&[u32]| {
+                let mut part = Part::new(model, elements, look.terms)?;
+                Some(found(&mut part))
+            };
+            let Some(found) = parts.par_iter().map(of).collect::<Option<Vec<Found>>>() else {
+                return false;
+            };
+            found.into_iter().for_each(&mut take);
+        }
+        true
     }
 }
 
@@ -452,17 +483,22 @@ impl Evaluator for Looking<'_> {
                 kept.map(|(place, _)| place).collect()
             };
             let likelihood = wanted(&self.terms, &mut model.places.iter().copied());
-            for ((terms, divergences), slope) in self.parts(z) {
+            let places = self.places.clone();
+            let read = self.parts(z, |((terms, divergences), slope)| {
                 let divergences = model.sites.iter().map(|s| s.term).zip(divergences);
                 let terms = likelihood.iter().copied().zip(terms);
                 for (place, value) in terms.chain(divergences) {
-                    if let Ok(at) = self.places.binary_search(&place) {
+                    if let Ok(at) = places.binary_search(&place) {
                         values[at] += weight * value;
                     }
                 }
                 for (to, from) in gradient.iter_mut().zip(&slope) {
                     *to += weight * from;
                 }
+            });
+            if !read {
+                values.fill(f64::NAN);
+                gradient.fill(f64::NAN);
             }
         }
         self.values = values;

@@ -26,7 +26,7 @@ use std::iter::repeat_n;
 
 /// Some elements of the plate with what computes their bound.
 pub(super) struct Part {
-    elements: Vec<u32>,
+    pub elements: Vec<u32>,
     /// Local coordinates of an element.
     width: usize,
     inner: Sweeps,
@@ -112,20 +112,16 @@ struct Step {
 }
 
 impl Part {
-    pub fn new(model: &Amortized, elements: &[u32], terms: &[bool]) -> Part {
-        let prior = model.prior.take(elements, None);
-        let whole = model.likelihood.take(elements, None);
-        let inner = match &model.mask {
-            Some(mask) => model.likelihood.take(elements, Some(mask)),
-            None => whole.clone(),
-        };
-        Part {
+    /// `None` where the rows of the elements cannot be read.
+    pub fn new(model: &Amortized, elements: &[u32], terms: &[bool]) -> Option<Part> {
+        let tapes = model.source.tapes(elements)?;
+        Some(Part {
             elements: elements.to_vec(),
             width: model.width,
-            inner: Sweeps::new(inner),
-            outer: Sweeps::new(whole.restrict(terms)),
-            prior: (prior.clone(), prior.workspace()),
-        }
+            inner: Sweeps::new(tapes.inner),
+            outer: Sweeps::new(tapes.whole.restrict(terms)),
+            prior: (tapes.prior.clone(), tapes.prior.workspace()),
+        })
     }
 
     /// The value of each term that counts and of each divergence that does, negative, and the gradient of their sum in the globals, added
@@ -188,15 +184,15 @@ impl Part {
         (prior.start(), end, divergences)
     }
 
-    /// The log likelihood of each element over the rows for the steps: the mean over one of several pairs of draws at these Gaussians.
+    /// The log likelihood of each element over the rows for the steps, of which a tape has the sums: the mean over one of several pairs of
+    /// draws at these Gaussians.
     pub fn log_likelihoods(
         &self,
         model: &Amortized,
+        (tape, workspace): &mut (Tape, Workspace<f64>),
         globals: &[f64],
         (at, draws, pair): (&Locals, &Pairs, usize),
     ) -> Vec<f64> {
-        let tape = model.each.take(&self.elements, model.mask.as_ref());
-        let mut workspace = tape.workspace();
         let len = at.mean.len();
         let noise = self.noise(model, draws, 0);
         let mut z = input(globals, len);
@@ -208,7 +204,7 @@ impl Part {
                 side,
                 &mut z[globals.len()..],
             );
-            tape.value(&z, &mut workspace);
+            tape.value(&z, workspace);
             for (mean, value) in mean.iter_mut().zip(workspace.output(0)) {
                 *mean += 0.5 * value;
             }
