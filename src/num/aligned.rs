@@ -1,6 +1,8 @@
 //! Numbers that begin at a cache line: a vector that lies across two lines takes two goes to read or write.
 
 use num_traits::Zero;
+use std::fmt;
+use std::fmt::Debug;
 use std::ops::Deref;
 use std::ops::DerefMut;
 
@@ -8,7 +10,6 @@ use std::ops::DerefMut;
 const LINE: usize = 64;
 
 /// Numbers of which the first lies at the start of a cache line.
-#[derive(Debug)]
 pub struct Aligned<T> {
     memory: Vec<T>,
     start: usize,
@@ -22,6 +23,12 @@ impl<T: Copy + Zero> Aligned<T> {
         let memory = vec![T::zero(); len + spare];
         let start = memory.as_ptr().align_offset(LINE).min(spare);
         Aligned { memory, start, len }
+    }
+}
+
+impl<T: Debug> Debug for Aligned<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(&**self).finish()
     }
 }
 
@@ -67,5 +74,6 @@ mod tests {
         check::<f64>();
         check::<Dual>();
         assert!(Aligned::<f64>::default().is_empty());
+        assert_eq!(format!("{:?}", Aligned::<f64>::zeros(2)), "[0.0, 0.0]");
     }
 }
