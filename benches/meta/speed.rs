@@ -13,6 +13,10 @@ const H: usize = 40;
 
 /// Prints nanoseconds of processor time a row of value and gradient of the likelihood, over so many tasks of ten points, on one thread.
 pub fn speed(tasks: usize, repeats: usize) {
+    let threads = rayon::ThreadPoolBuilder::new()
+        .num_threads(1)
+        .build_global();
+    threads.expect("nothing has run on threads yet");
     let (csv, _) = table(tasks, &mut rng::stream(1), 0.3, |_| (10, 0));
     let joint = bound(MODEL, &csv);
     let keep: Vec<bool> = joint.terms().iter().map(|t| t.name == "y").collect();
@@ -21,10 +25,6 @@ pub fn speed(tasks: usize, repeats: usize) {
         .collect();
     let mut slope = vec![0.0; z.len()];
     let mut evaluator = joint.evaluator(&keep);
-    let threads = rayon::ThreadPoolBuilder::new()
-        .num_threads(1)
-        .build_global();
-    threads.expect("nothing has run on threads yet");
     let (mut by_tape, mut by_hand, mut values) = (Vec::new(), Vec::new(), [0.0; 2]);
     let rows: Vec<[f64; 2]> = (csv.lines().skip(1))
         .map(|line| {
