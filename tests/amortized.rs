@@ -4,6 +4,7 @@ mod chain;
 
 use hvi::ast;
 use hvi::elbo;
+use hvi::elbo::Elbo;
 use hvi::fit;
 use hvi::fit::Fit;
 use hvi::fit::Outcome;
@@ -23,6 +24,16 @@ use hvi::typed::Overrides;
 use std::f64::consts::PI;
 use std::fmt::Write;
 use std::process::Command;
+
+/// The fit over all data, as far as 2,000 iterations lead.
+fn fitted(elbo: &Elbo<'_, Joint>) -> Fit {
+    let mut settings = Settings {
+        max_iterations: 2000,
+        batch: None,
+        progress: &mut |_| true,
+    };
+    fit::run(elbo, &mut settings, &mut rng::stream(1))
+}
 
 fn amortized(text: &str, csv: &str) -> Joint {
     joint::amortize(chain::joint(text, csv)).expect("the plate can be amortised")
@@ -296,20 +307,14 @@ fn without_steps_the_locals_are_their_prior() {
 fn the_terms_of_the_bound_add_up_to_the_evidence() {
     // Everything is Normal, and q has one global and one coordinate in each task: the bound is the evidence.
     let text = known("steps = 30, rate = 0.2");
-    let fitted = |joint: &Joint, family| {
+    let ended = |joint: &Joint, family| {
         let spec = GuideSpec { default: family };
         let guide = guide::derive(joint, &spec).expect("a guide");
         let elbo = elbo::compose(joint, &guide);
-        let mut go_on = |_: &fit::Progress| true;
-        let mut settings = Settings {
-            max_iterations: 2000,
-            batch: None,
-            progress: &mut go_on,
-        };
-        let fit = fit::run(&elbo, &mut settings, &mut rng::stream(1));
+        let fit = fitted(&elbo);
         (elbo.terms, fit.elbo)
     };
-    let (terms, value) = fitted(&amortized(&text, &data_csv()), None);
+    let (terms, value) = ended(&amortized(&text, &data_csv()), None);
     let names: Vec<&str> = terms.iter().map(|t| t.name.as_str()).collect();
     assert_eq!(names, ["mu", "w", "y"]);
     let signed = terms.iter().zip(&value.terms);
@@ -320,7 +325,7 @@ fn the_terms_of_the_bound_add_up_to_the_evidence() {
         value.total
     );
     let family = Some(hvi::typed::GuideFamily::Marginal);
-    let (_, exact) = fitted(&chain::joint(&text, &data_csv()), family);
+    let (_, exact) = ended(&chain::joint(&text, &data_csv()), family);
     let gap = exact.total - value.total;
     assert!(gap.abs() < 1e-3, "{} and {}", exact.total, value.total);
 }
@@ -397,14 +402,7 @@ guide { default point; task: amortized(sgd, steps = 1, rate = learned) }
     assert!((found - bound(-0.4)).abs() < 1e-9, "{found}");
     let guide = guide::derive(&joint, &GuideSpec::default()).expect("a guide");
     let elbo = elbo::compose(&joint, &guide);
-    let mut go_on = |_: &fit::Progress| true;
-    let mut settings = Settings {
-        max_iterations: 2000,
-        batch: None,
-        progress: &mut go_on,
-    };
-    let fit = fit::run(&elbo, &mut settings, &mut rng::stream(1));
-    let rate = guide.gaussian(&fit.params).mean[0];
+    let rate = guide.gaussian(&fitted(&elbo).params).mean[0];
     assert!((rate - best).abs() < 0.01, "{rate} is not {best}");
     assert!(best.abs() > 0.05, "the prior alone would say 0: {best}");
 }

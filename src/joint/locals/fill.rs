@@ -87,29 +87,32 @@ impl Rows<'_> {
                 on_line: false,
                 want,
             };
-            *found = None;
             let line = self.line(p, term, &elements, points);
-            for degree in line::degrees(points.len()) {
-                let Some(line) = &line else { break };
-                let on_line = line.points(*degree);
-                let on_line: SmallVec<[&[f64]; 8]> = on_line.iter().map(Vec::as_slice).collect();
-                let mut sums = vec![0.0; on_line.len() * count];
-                let before = kept;
-                let pass = Pass {
-                    points: &on_line,
-                    on_line: true,
-                    ..pass.clone()
-                };
-                self.go_through(&pass, &mut sums, &mut [], buffers, &mut kept);
-                if line.interpolate(*degree, &sums, values) {
-                    *found = Some((line.clone(), *degree));
-                    break;
-                }
-                kept = before;
-            }
-            if found.is_none() {
+            let settled = line.as_ref().and_then(|line| {
+                let mut degrees = line::degrees(points.len()).iter().copied();
+                degrees.find(|degree| {
+                    let on_line = line.points(*degree);
+                    let on_line: SmallVec<[&[f64]; 8]> =
+                        on_line.iter().map(Vec::as_slice).collect();
+                    let mut sums = vec![0.0; on_line.len() * count];
+                    let before = kept;
+                    let pass = Pass {
+                        points: &on_line,
+                        on_line: true,
+                        ..pass.clone()
+                    };
+                    self.go_through(&pass, &mut sums, &mut [], buffers, &mut kept);
+                    let settled = line.interpolate(*degree, &sums, values);
+                    if !settled {
+                        kept = before;
+                    }
+                    settled
+                })
+            });
+            if settled.is_none() {
                 self.go_through(&pass, values, &mut chunk.curvature, buffers, &mut kept);
             }
+            *found = line.zip(settled);
         }
     }
 
@@ -161,7 +164,7 @@ impl Rows<'_> {
             let mut pieces = std::mem::take(&mut buffers.pieces);
             let lies = term.elements(first, &pieces);
             let atoms = match on_line {
-                true => SmallVec::from_iter([Seen::ON_LINE]),
+                true => SmallVec::from_iter([Seen::on_line(elements.start)]),
                 false => self.atoms(*place, term, first),
             };
             self.base(term, first, n, &mut buffers.base);
@@ -324,7 +327,7 @@ impl Rows<'_> {
                 coefficient: atom.coefficient.lanes(&self.outputs, first),
                 first: atom.first,
                 of: match atom.of {
-                    Of::Own => Whose::Own,
+                    Of::Own => Whose::Own(0),
                     Of::Single => Whose::Single,
                     Of::Above(a) => Whose::Above(&above[a].element),
                 },

@@ -46,8 +46,8 @@ pub(super) struct Seen<'a> {
 /// Whose a local is.
 #[derive(Clone, Copy)]
 pub(super) enum Whose<'a> {
-    /// Each element's own.
-    Own,
+    /// Each element's own; the first is that of this element.
+    Own(usize),
     /// The only element's of a plate.
     Single,
     /// That of the element that each lies in.
@@ -55,19 +55,21 @@ pub(super) enum Whose<'a> {
 }
 
 impl Seen<'_> {
-    /// The one number of each element of a line.
-    pub const ON_LINE: Seen<'static> = Seen {
-        coefficient: Lanes::Same(1.0),
-        first: 0,
-        of: Whose::Own,
-        chain: 0,
-    };
+    /// The one number of each element from `start` on, of which there are no others.
+    pub const fn on_line(start: usize) -> Seen<'static> {
+        Seen {
+            coefficient: Lanes::Same(1.0),
+            first: 0,
+            of: Whose::Own(start),
+            chain: 0,
+        }
+    }
 
     /// The place of its coordinate for an element.
     #[inline(always)]
     pub fn at(&self, element: usize) -> usize {
         match self.of {
-            Whose::Own => self.first + element,
+            Whose::Own(start) => self.first + element - start,
             Whose::Single => self.first,
             Whose::Above(above) => self.first + above[element] as usize,
         }
@@ -137,13 +139,13 @@ impl Task for Predict<'_> {
 fn add_own<F: Fma>(atom: &Seen<'_>, first: usize, z: &[f64], eta: &mut [f64]) {
     let z = &z[atom.first..];
     match (atom.coefficient, atom.of) {
-        (Lanes::Same(x), Whose::Own) => {
-            for (eta, z) in eta.iter_mut().zip(&z[first..]) {
+        (Lanes::Same(x), Whose::Own(start)) => {
+            for (eta, z) in eta.iter_mut().zip(&z[first - start..]) {
                 *eta = F::fma(x, *z, *eta);
             }
         }
-        (Lanes::Each(x), Whose::Own) => {
-            for ((eta, x), z) in eta.iter_mut().zip(x).zip(&z[first..]) {
+        (Lanes::Each(x), Whose::Own(start)) => {
+            for ((eta, x), z) in eta.iter_mut().zip(x).zip(&z[first - start..]) {
                 *eta = F::fma(*x, *z, *eta);
             }
         }

@@ -25,7 +25,6 @@ pub(super) fn degrees(nodes: usize) -> &'static [usize] {
 /// The nodes of some elements, each element on a line of its own.
 #[derive(Clone, Debug)]
 pub(super) struct Line {
-    elements: Range<usize>,
     /// The middle of the nodes of each element, and half their range.
     middle: Vec<f64>,
     half: Vec<f64>,
@@ -66,21 +65,15 @@ impl Line {
                 };
             }
         }
-        Line {
-            elements,
-            middle,
-            half,
-            at,
-        }
+        Line { middle, half, at }
     }
 
-    /// For each Chebyshev point of a degree the numbers s, element `i` at its own place.
+    /// For each Chebyshev point of a degree the number s of each element.
     pub fn points(&self, degree: usize) -> Vec<Vec<f64>> {
         let line = |j: usize| {
             let t = (PI * j as f64 / degree as f64).cos();
-            let own = self.middle.iter().zip(&self.half).map(|(m, h)| m + h * t);
-            let before = std::iter::repeat_n(0.0, self.elements.start);
-            before.chain(own).collect()
+            let ends = self.middle.iter().zip(&self.half);
+            ends.map(|(m, h)| m + h * t).collect()
         };
         (0..=degree).map(line).collect()
     }
@@ -182,7 +175,7 @@ mod tests {
         let atoms = [(0, 2.0), (4, 1.0)].map(|(first, coefficient)| Seen {
             coefficient: crate::tape::elementwise::Lanes::Same(coefficient),
             first,
-            ..Seen::ON_LINE
+            ..Seen::on_line(0)
         });
         let at: Vec<&[f64]> = points.iter().map(Vec::as_slice).collect();
         (Line::new(&atoms, &at, 2..4), points)
@@ -198,7 +191,7 @@ mod tests {
         let mut settled = Vec::new();
         for degree in [8, 16] {
             let values: Vec<f64> = (line.points(degree).iter())
-                .flat_map(|s| [rows(s[2]), rows(s[3])])
+                .flat_map(|s| [rows(s[0]), rows(s[1])])
                 .collect();
             let mut nodes = vec![1.0; 50];
             settled.push(line.interpolate(degree, &values, &mut nodes));
@@ -223,7 +216,7 @@ mod tests {
         let (line, _) = line();
         let degree = 16;
         let values: Vec<f64> = (line.points(degree).iter())
-            .flat_map(|s| [rows(s[2]), rows(s[3])])
+            .flat_map(|s| [rows(s[0]), rows(s[1])])
             .collect();
         let mut nodes = vec![0.0; 50];
         assert!(line.interpolate(degree, &values, &mut nodes));
@@ -244,7 +237,7 @@ mod tests {
 
     #[test]
     fn a_line_without_length_is_one_point() {
-        let atoms = [Seen::ON_LINE];
+        let atoms = [Seen::on_line(0)];
         let at = vec![0.4; 3];
         let points: Vec<&[f64]> = vec![&at; 25];
         let line = Line::new(&atoms, &points, 0..3);
