@@ -167,6 +167,23 @@ fn spans_are_the_users_characters() {
 }
 
 #[test]
+fn a_left_side_that_goes_on_one_line_is_aligned_as_such() {
+    let text =
+        "beta[2\n] ~ Flat()\nsigma ~ HalfFlat()\nnu[\n 2\n] ~ Flat()\ntau[2 // b\n] ~ Flat()\n";
+    let formatted = ast::format(&source(text)).expect("a model that parses");
+    insta::assert_snapshot!(formatted, @r"
+    beta[2] ~ Flat()
+    sigma   ~ HalfFlat()
+    nu[
+      2
+    ] ~ Flat()
+    tau[2 // b
+       ] ~ Flat()
+    ");
+    assert_formats(text);
+}
+
+#[test]
 fn invisible_characters_are_blanks() {
     let text = "mu\u{a0}~\u{2003}Normal(0,\u{200b}1)\u{feff}\n";
     let formatted = ast::format(&source(text));

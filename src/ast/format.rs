@@ -205,12 +205,28 @@ impl<'a> Rows<'a> {
             .list
             .last()
             .is_none_or(|row| row.depth < self.depth && row.pieces.iter().any(|p| p.is("{")));
+        let mut pieces = std::mem::take(&mut self.current);
+        join(&mut pieces);
         self.list.push(Row {
             depth: self.depth,
-            pieces: std::mem::take(&mut self.current),
+            pieces,
             blank_before: self.blank && !first_in_block,
         });
         self.blank = false;
+    }
+}
+
+/// Keeps `{` on its line, and a closing bracket where nothing is broken behind the one that opens.
+fn join(pieces: &mut [Piece]) {
+    let mut hangs = Vec::new();
+    for i in 0..pieces.len() {
+        if pieces[i].opens() {
+            let next = pieces[i + 1..].iter().find(|p| p.kind != Kind::Comment);
+            hangs.push(next.is_some_and(|p| p.breaks));
+        }
+        if pieces[i].is("{") || pieces[i].closes() && hangs.pop() != Some(true) {
+            pieces[i].breaks = false;
+        }
     }
 }
 
@@ -230,7 +246,8 @@ fn align(rows: &mut [Row]) {
         let head = |row: &Row| {
             let end = tilde(row)?;
             let head = &row.pieces[..end];
-            let broken = row.pieces[1..=end].iter().any(|p| p.breaks);
+            let broken =
+                row.pieces[1..=end].iter().any(|p| p.breaks) || head.iter().any(Piece::ends_line);
             (!broken && width(head) <= ALIGNED_HEAD).then(|| width(head))
         };
         let widest = run.iter().filter_map(head).max().unwrap_or(0);
@@ -304,8 +321,6 @@ struct Open {
     column: usize,
     /// Where the closing bracket stands when it begins a line.
     outer: usize,
-    /// Whether nothing follows the bracket on its line.
-    hangs: bool,
 }
 
 fn write(out: &mut String, row: &Row) {
@@ -322,7 +337,7 @@ fn write(out: &mut String, row: &Row) {
             (_, Some(last)) => last.column,
             (_, None) => continued,
         };
-        let end = line_end(pieces, start, first, &open);
+        let end = line_end(pieces, start, first);
         out.push_str(&" ".repeat(first));
         let mut column = first;
         for i in start..end {
@@ -342,7 +357,6 @@ fn write(out: &mut String, row: &Row) {
                 open.push(Open {
                     column: if last_on_line { first + INDENT } else { column },
                     outer: if last_on_line { first } else { column - 1 },
-                    hangs: last_on_line,
                 });
             } else if piece.closes() {
                 open.pop();
@@ -356,22 +370,9 @@ fn write(out: &mut String, row: &Row) {
 }
 
 /// Where the line ends that begins with the piece `start` at a column.
-fn line_end(pieces: &[Piece], start: usize, column: usize, open: &[Open]) -> usize {
-    let mut hangs: Vec<bool> = open.iter().map(|o| o.hangs).collect();
-    let mut end = start + 1;
-    while end < pieces.len() {
-        let (before, piece) = (&pieces[end - 1], &pieces[end]);
-        if before.opens() {
-            hangs.push(piece.breaks);
-        } else if before.closes() {
-            hangs.pop();
-        }
-        let joins = piece.is("{") || (piece.closes() && !hangs.last().is_some_and(|h| *h));
-        if before.ends_line() || (piece.breaks && !joins) {
-            break;
-        }
-        end += 1;
-    }
+fn line_end(pieces: &[Piece], start: usize, column: usize) -> usize {
+    let goes_on = |at: &usize| !pieces[at - 1].ends_line() && !pieces[*at].breaks;
+    let end = start + 1 + (start + 1..pieces.len()).take_while(goes_on).count();
     if column + width(&pieces[start..end]) <= WIDTH {
         return end;
     }

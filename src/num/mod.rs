@@ -15,6 +15,7 @@ pub mod special;
 pub mod squares;
 pub mod stable;
 pub mod sums;
+pub mod wakeful;
 pub use aligned::Aligned;
 pub use dual::Dual;
 pub use lane::Lane;

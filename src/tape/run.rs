@@ -25,6 +25,7 @@ use super::program::Store;
 use crate::num::Aligned;
 use crate::num::Dual;
 use crate::num::Real;
+use crate::num::wakeful::shares_out;
 use rayon::iter::IndexedParallelIterator;
 use rayon::iter::ParallelIterator;
 use rayon::slice::ParallelSliceMut;
@@ -295,7 +296,7 @@ impl<T: Scalar> Workspace<T> {
             pool.push(slots);
         };
         let used = &mut self.gathered[..stage.chunks.len() * count];
-        if stage.chunks.len() > 1 && rayon::current_num_threads() > 1 {
+        if shares_out(stage.chunks.len()) {
             (used.par_chunks_mut(count).enumerate())
                 .for_each(|(c, gathered)| run(&stage.chunks[c], gathered, &mut []));
         } else {

@@ -14,6 +14,7 @@ use super::rows::Rows;
 use super::rows::Source;
 use super::rows::Term;
 use crate::num::simd;
+use crate::num::wakeful::shares_out;
 use crate::tape::elementwise::Lanes;
 use rayon::prelude::*;
 use smallvec::SmallVec;
@@ -137,7 +138,7 @@ impl Rows<'_> {
             work(own, chunk, &mut buffers);
             pool().push(buffers);
         };
-        if chunks.len() > 1 && rayon::current_num_threads() > 1 {
+        if shares_out(chunks.len()) {
             chunks.par_iter_mut().for_each(run);
         } else {
             chunks.iter_mut().for_each(run);

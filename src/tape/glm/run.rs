@@ -9,6 +9,7 @@ use super::block::Block;
 use super::block::Collect;
 use super::block::Predict;
 use super::loops;
+use crate::num::wakeful::shares_out;
 use crate::tape::elementwise::LaneArray;
 use crate::tape::elementwise::Lanes;
 use crate::tape::elementwise::MOST_ARGS;
@@ -189,7 +190,7 @@ impl Glm {
             .map(|(given, tables)| self.point(*given, tables))
             .collect();
         let chunks = chunks.chunks_exact_mut(points.len());
-        if chunks.len() > 1 && rayon::current_num_threads() > 1 {
+        if shares_out(chunks.len()) {
             // A thread that wakes late takes fewer chunks, and each makes memory for its blocks once.
             chunks.par_bridge().for_each_init(
                 || Buffers::new(self),
