@@ -1,6 +1,6 @@
 //! Whether posteriors are right on average: simulation-based calibration, and the error of a known scale as groups grow in number.
 //!
-//! `cargo bench --bench calibration -- sbc 500` draws parameters from the prior and data from them 500 times for each of five models, fits
+//! `cargo bench --bench calibration -- sbc 2000` draws parameters from the prior and data from them 2,000 times for each of five models, fits
 //! as `hvic fit` does, and asks where the truth lies in the posterior (Talts, Betancourt, Simpson, Vehtari & Gelman 2018). `-- sweep 20` fits
 //! a logistic regression with 100 to 100,000 groups of five rows and a scale of 1, for 20 data seeds each. `-- exact 300` asks how much of the
 //! exact posterior of the first model the intervals of its scales hold. All print a Markdown table.
@@ -51,7 +51,7 @@ fn main() {
     match words.first().map(String::as_str) {
         Some("sbc") => {
             let first = words.get(3).and_then(|n| n.parse().ok()).unwrap_or(0);
-            calibration(number(500), words.get(2).map(String::as_str), first);
+            calibration(number(2000), words.get(2).map(String::as_str), first);
         }
         Some("sweep") => {
             let most = words.get(2).and_then(|n| n.parse().ok());

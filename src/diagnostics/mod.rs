@@ -96,7 +96,7 @@ pub fn assess<D: LogDensity>(elbo: &Elbo<'_, D>, fit: &Fit, rng: &mut Rng) -> Di
         // At a point there is nothing to weigh, and a look may be long.
         let ratio = match guide.pattern().is_empty() {
             true => 0.0,
-            false => evaluator.value(&z) - guide.log_density(&q, epsilon),
+            false => evaluator.value(&z) - guide.log_density(&q, epsilon, None),
         };
         ratios.push(if ratio.is_nan() {
             f64::NEG_INFINITY

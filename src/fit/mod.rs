@@ -1,6 +1,7 @@
 //! Fitting: maximising the ELBO over the guide's parameters.
 
 mod batches;
+mod estimate;
 mod fixed;
 mod laplace;
 mod lbfgs;
@@ -26,6 +27,7 @@ use crate::guide::Guide;
 use crate::guide::Integrated;
 use crate::guide::noise::Noise;
 use crate::joint::LogDensity;
+use crate::joint::TermForm;
 use crate::num::rng::Rng;
 use crate::shape::PlateId;
 use crate::typed::GuideFamily;
@@ -51,8 +53,8 @@ type AnyElbo<'a> = Elbo<'a, dyn LogDensity + 'a>;
 pub struct Settings<'a> {
     /// The largest number of iterations before the outcome is [`Outcome::Spent`].
     pub max_iterations: usize,
-    /// Elements of the outermost plate in a step, for a density whose locals are found by gradient steps; by default all where there are
-    /// few local coordinates.
+    /// Elements of the plate of mini-batches in a step; by default all, where there are many local coordinates that are found by gradient
+    /// steps 32.
     pub batch: Option<usize>,
     /// Called after each iteration, for a progress bar; returns whether to go on.
     pub progress: &'a mut dyn FnMut(&Progress) -> bool,
@@ -207,6 +209,14 @@ fn go_on<D: LogDensity>(
     }
 }
 
+/// Why a guide cannot be fitted over mini-batches, in words; `None` where it can.
+pub fn needs_all(guide: &Guide) -> Option<&'static str> {
+    if guide.integrated().is_some() {
+        return Some("the guide integrates the locals of all elements out");
+    }
+    is_laplace(guide).then_some("the guide is the Gaussian at the mode of all data")
+}
+
 /// Whether the guide is the Gaussian at the mode.
 fn is_laplace(guide: &Guide) -> bool {
     let mut factors = guide.factors().iter();
@@ -217,10 +227,13 @@ fn is_laplace(guide: &Guide) -> bool {
 fn maximised(run: &mut Run<'_, '_>, seed: u32) -> (Gaussian, Ending) {
     let elbo = run.elbo;
     let steps = elbo.joint.batches(run.settings.batch);
-    if let Some((count, size)) = steps {
-        let batches = Batches::new(count, size, u64::from(seed));
-        return stochastic::over_batches(run, batches, seed);
-    }
+    let mut forms = elbo.joint.terms().iter().map(|term| &term.form);
+    let by_steps = forms.any(|form| matches!(form, TermForm::Steps));
+    let batches = steps.map(|(count, size)| Batches::new(count, size, u64::from(seed)));
+    let batches = match batches {
+        Some(batches) if by_steps => return stochastic::from_prior(run, batches, seed),
+        batches => batches,
+    };
     match start::find(run, seed) {
         Err(z) => {
             let unmoved = Gaussian {
@@ -230,9 +243,9 @@ fn maximised(run: &mut Run<'_, '_>, seed: u32) -> (Gaussian, Ending) {
             (unmoved, Ending::NotFinite(z))
         }
         Ok(start) if start.stopped => (start.gaussian(elbo), Ending::Interrupted),
-        Ok(start) => match fixed::first_draws(elbo) {
+        Ok(start) => match fixed::first_draws(elbo).filter(|_| batches.is_none()) {
             Some(draws) => fixed::maximise(run, &start, draws, seed),
-            None => stochastic::maximise(run, &start, seed),
+            None => stochastic::maximise(run, &start, batches, seed),
         },
     }
 }

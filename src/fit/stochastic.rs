@@ -1,13 +1,12 @@
-//! Maximising the ELBO over fresh noise in every step, by Adam with the sticking-the-landing estimator and tail averaging.
+//! Maximising the ELBO over fresh noise in every step, by Adam with tail averaging.
 //!
-//! For guides with more columns in a row of S than there can be fixed draws. All terms are taken over the draws, also those with
-//! a closed form, because here they must cancel: the estimator E[∇_path (log p(z) − log q(z))], with q's own parameters held fixed in
-//! log q (Roeder, Wu & Duvenaud 2017), has no variance at all where q is right, draw by draw, as long as log p is whole.
+//! For guides with more columns in a row of S than there can be fixed draws, and for steps that see mini-batches.
 
 use super::Ending;
 use super::Run;
 use super::State;
 use super::batches::Batches;
+use super::estimate::Estimate;
 use super::prior;
 use super::start::Start;
 use super::tail;
@@ -15,9 +14,7 @@ use super::tail::Moments;
 use super::tail::Tail;
 use super::whitened::Whitened;
 use crate::guide::Gaussian;
-use crate::guide::Guide;
 use crate::guide::noise::Noise;
-use crate::joint::Evaluator;
 use std::collections::VecDeque;
 use std::mem;
 
@@ -62,21 +59,27 @@ const BATCHES: Pace = Pace {
     rates: (0.02, 0.001),
 };
 
-/// Maximises from a start, over all data in each step.
-pub(super) fn maximise(run: &mut Run<'_, '_>, start: &Start, seed: u32) -> (Gaussian, Ending) {
+/// Maximises from a start, over all data in each step or over mini-batches.
+pub(super) fn maximise(
+    run: &mut Run<'_, '_>,
+    start: &Start,
+    batches: Option<Batches>,
+    seed: u32,
+) -> (Gaussian, Ending) {
     let mut base = start.gaussian(run.elbo);
     // Begin inside the posterior: too wide a draw of a curved density has enormous gradients.
     base.scale.iter_mut().for_each(|s| *s *= 0.3);
     let view = Whitened::new(run.elbo.guide, base, start.metric.clone());
-    climb(run, &view, ALL, None, seed)
+    let pace = match batches {
+        Some(_) => BATCHES,
+        None => ALL,
+    };
+    climb(run, &view, pace, batches, seed)
 }
 
-/// Maximises over mini-batches of so many elements in each step.
-pub(super) fn over_batches(
-    run: &mut Run<'_, '_>,
-    batches: Batches,
-    seed: u32,
-) -> (Gaussian, Ending) {
+/// Maximises over mini-batches from a draw near the mode of the terms over globals alone, of a density whose locals are found by gradient
+/// steps.
+pub(super) fn from_prior(run: &mut Run<'_, '_>, batches: Batches, seed: u32) -> (Gaussian, Ending) {
     let guide = run.elbo.guide;
     let begin = prior::draw(run.elbo, seed);
     // A narrow q, which widens where the data let it.
@@ -170,7 +173,7 @@ fn steps(
     now: &mut Progress,
 ) -> (Gaussian, Ending) {
     let guide = run.elbo.guide;
-    let mut estimate = Estimate::new(run, view);
+    let mut estimate = Estimate::new(run.elbo, view);
     loop {
         for _ in now.tried..pace.window {
             let number = seed.wrapping_add(now.step);
@@ -179,10 +182,7 @@ fn steps(
                 false => Noise::paired(guide, pace.pairs, number),
             };
             if let Some(batches) = &mut batches {
-                let elements = batches.next_batch();
-                estimate
-                    .evaluator
-                    .batch(Some((elements, u64::from(number) + 1)));
+                estimate.batch(batches.next_batch(), number);
             }
             now.step += 1;
             now.tried += 1;
@@ -194,7 +194,10 @@ fn steps(
                 now.adam = Adam::new(view.len());
                 let Some(last) = (now.before.back()).filter(|_| now.rate > 1e-3 * pace.rates.1)
                 else {
-                    return (view.gaussian(&now.x), Ending::NotFinite(estimate.z.clone()));
+                    return (
+                        view.gaussian(&now.x),
+                        Ending::NotFinite(estimate.point().to_vec()),
+                    );
                 };
                 for (x, mean) in now.x.iter_mut().zip(&last.mean) {
                     *x = 0.5 * (*x + mean);
@@ -249,61 +252,6 @@ fn average(windows: &VecDeque<Window>) -> Vec<f64> {
         }
     }
     mean
-}
-
-/// The estimator with its memory.
-struct Estimate<'a> {
-    view: &'a Whitened<'a>,
-    guide: &'a Guide,
-    evaluator: Box<dyn Evaluator + 'a>,
-    z: Vec<f64>,
-    slope: Vec<f64>,
-}
-
-impl<'a> Estimate<'a> {
-    fn new(run: &Run<'a, '_>, view: &'a Whitened<'a>) -> Estimate<'a> {
-        let dim = run.elbo.guide.dim();
-        let all = vec![true; run.elbo.terms.len()];
-        Estimate {
-            view,
-            guide: run.elbo.guide,
-            evaluator: run.elbo.joint.evaluator(&all),
-            z: vec![0.0; dim],
-            slope: vec![0.0; dim],
-        }
-    }
-
-    /// The mean of log p − log q over the draws, and its path gradient in `x`.
-    fn evaluate(&mut self, x: &[f64], noise: &Noise, out: &mut [f64]) -> f64 {
-        let guide = self.guide;
-        let q = self.view.gaussian(x);
-        let weight = 1.0 / noise.count() as f64;
-        let mut value = 0.0;
-        let mut gradient = Gaussian {
-            mean: vec![0.0; guide.dim()],
-            scale: vec![0.0; guide.pattern().len()],
-        };
-        for epsilon in noise.draws() {
-            guide.draw(&q, epsilon, &mut self.z);
-            let log_p = self.evaluator.gradient(&self.z, &mut self.slope);
-            value += weight * (log_p - guide.log_density(&q, epsilon));
-            if !value.is_finite() {
-                return value;
-            }
-            // −∇ log q(z) = S⁻ᵀ ε.
-            let mut score = epsilon.to_vec();
-            guide.pattern().solve_transposed(&q.scale, &mut score);
-            for (r, slope) in self.slope.iter_mut().enumerate() {
-                if guide.pattern().spreads(r) {
-                    *slope += score[r];
-                }
-                gradient.mean[r] += weight * *slope;
-            }
-            (guide.pattern()).add_outer(weight, &self.slope, epsilon, &mut gradient.scale);
-        }
-        self.view.pull(x, &gradient, out);
-        value
-    }
 }
 
 /// Averages over a window.

@@ -480,7 +480,7 @@ fn stochastic_steps_reach_the_evidence() {
         mean: start.mean.iter().map(|m| m + 0.5).collect(),
         ..start
     };
-    let (q, ending) = stochastic::maximise(&mut run, &spoilt, 11);
+    let (q, ending) = stochastic::maximise(&mut run, &spoilt, None, 11);
     assert!(matches!(ending, Ending::Converged));
     assert!(run.history.len() < 5000, "{} steps", run.history.len());
     let total = elbo.value(&q, &Noise::paired(&guide, 2000, 4)).total;

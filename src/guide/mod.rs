@@ -177,13 +177,14 @@ impl Guide {
         (0..self.factors.len()).map(|s| self.entropy(q, s)).sum()
     }
 
-    /// log q(z) of the draw with this noise, over the coordinates with spread.
-    pub fn log_density(&self, q: &Gaussian, noise: &[f64]) -> f64 {
+    /// log q(z) of the draw with this noise, over the coordinates with spread, each counted `weights` times.
+    pub fn log_density(&self, q: &Gaussian, noise: &[f64], weights: Option<&[f64]>) -> f64 {
         self.pattern
             .order()
             .map(|r| {
                 let log_scale = q.scale[self.pattern.diagonal(r)].ln();
-                -log_scale - 0.5 * (noise[r] * noise[r] + (2.0 * PI).ln())
+                let own = -log_scale - 0.5 * (noise[r] * noise[r] + (2.0 * PI).ln());
+                weights.map_or(own, |weights| weights[r] * own)
             })
             .sum()
     }

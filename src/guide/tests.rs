@@ -262,7 +262,11 @@ fn entropies_add_up_to_the_log_density() {
         assert!(params.iter().zip(&back).all(|(a, b)| (a - b).abs() < 1e-14));
         // E[−log q] is exact on noise of unit variance.
         let noise = Noise::scattered(guide.pattern(), 500, 1);
-        let mean = noise.draws().map(|e| guide.log_density(&q, e)).sum::<f64>() / 500.0;
+        let mean = noise
+            .draws()
+            .map(|e| guide.log_density(&q, e, None))
+            .sum::<f64>()
+            / 500.0;
         let total = guide.total_entropy(&q);
         assert!(
             (total + mean).abs() < 1e-10,

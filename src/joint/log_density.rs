@@ -105,9 +105,15 @@ pub trait Evaluator: Send {
     /// The value of each kept term at the last point, in their order.
     fn terms(&self) -> &[f64];
 
-    /// From now on these elements of the outermost plate, and draws that this number gives, stand for all in [`Evaluator::gradient`]; `None`
-    /// for all elements. A density that has no such elements takes no notice.
+    /// From now on these elements of the plate of mini-batches, and draws that this number gives, stand for all in [`Evaluator::gradient`];
+    /// `None` for all elements. A density that has no such elements takes no notice.
     fn batch(&mut self, _elements: Option<(&[u32], u64)>) {}
+
+    /// For each coordinate by what log q of it counts beside log p of the present batch, so that their mean over all batches is that of
+    /// all elements; `None` where all count once.
+    fn weights(&self) -> Option<&[f64]> {
+        None
+    }
 
     /// Writes the Hessian at `z` times `v` over `product`. By default from central differences of the gradient.
     fn hessian_product(&mut self, z: &[f64], v: &[f64], product: &mut [f64]) {
@@ -139,6 +145,10 @@ impl LogDensity for Joint {
             return amortized.evaluator(tape, keep);
         }
         let held = TapeEvaluator::new(tape);
+        if let Some(mini_batches) = &self.mini_batches {
+            let outside = self.density.restrict(&mini_batches.outside(keep));
+            return mini_batches.evaluator(held, TapeEvaluator::new(outside), keep);
+        }
         match &self.streamed {
             Some(streamed) => streamed.evaluator(held, keep),
             None => Box::new(held),
@@ -163,7 +173,10 @@ impl LogDensity for Joint {
     }
 
     fn batches(&self, wanted: Option<usize>) -> Option<(usize, usize)> {
-        self.amortized.as_ref()?.batches(wanted)
+        if let Some(amortized) = &self.amortized {
+            return amortized.batches(wanted);
+        }
+        Some((self.mini_batches.as_ref()?.count, wanted?))
     }
 
     fn unchecked(&self) -> Option<String> {

@@ -128,6 +128,7 @@ fn lowered(model: Arc<Model>, passes: Passes, closed_forms: bool) -> Joint {
         builder,
         streamed: None,
         amortized: None,
+        mini_batches: None,
     }
 }
 

@@ -10,6 +10,7 @@ mod index;
 pub mod locals;
 mod log_density;
 mod lower;
+mod mini_batches;
 mod start;
 mod stream;
 mod transform;
@@ -41,6 +42,8 @@ pub use lower::lower_bare;
 pub use lower::lower_lazily;
 pub use lower::lower_owned;
 pub use lower::lower_with;
+use mini_batches::MiniBatches;
+pub use mini_batches::batched;
 use std::sync::Arc;
 use stream::Streamed;
 pub use stream::check_streamed;
@@ -67,6 +70,8 @@ pub struct Joint {
     streamed: Option<Box<Streamed>>,
     /// The locals that are found by gradient steps, where there are such.
     amortized: Option<Box<amortized::Amortized>>,
+    /// What mini-batches of elements are taken from, where a fit is to see such.
+    mini_batches: Option<Box<MiniBatches>>,
 }
 
 impl Joint {

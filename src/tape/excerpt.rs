@@ -169,9 +169,9 @@ impl Divisible {
         self.listing.nodes.iter().any(input)
     }
 
-    /// The tape over these elements, in ascending order, and what lies in them; without what a mask leaves out.
-    pub fn take(&self, elements: &[u32], mask: Option<&Mask>) -> Tape {
-        let kept: Vec<Option<Vec<u32>>> = (0..self.lens.len())
+    /// The elements of each plate that lie in these, in ascending order, without what a mask leaves out; `None` where all of a plate stay.
+    fn kept(&self, elements: &[u32], mask: Option<&Mask>) -> Vec<Option<Vec<u32>>> {
+        (0..self.lens.len())
             .map(|p| {
                 let members = self.members[p].as_ref()?;
                 let own = elements.iter().flat_map(|e| members.of(*e)).copied();
@@ -184,7 +184,28 @@ impl Divisible {
                 }
                 Some(own)
             })
-            .collect();
+            .collect()
+    }
+
+    /// Where the inputs of the tape over these elements stand among those of the whole.
+    pub fn places(&self, elements: &[u32]) -> Vec<u32> {
+        let kept = self.kept(elements, None);
+        let mut places = Vec::new();
+        for (offset, plate, width) in &self.inputs {
+            let len = self.lens[plate.index()];
+            for first in (0..*width).map(|k| offset + k * len) {
+                match &kept[plate.index()] {
+                    Some(kept) => places.extend(kept.iter().map(|i| first as u32 + i)),
+                    None => places.extend(first as u32..(first + len) as u32),
+                }
+            }
+        }
+        places
+    }
+
+    /// The tape over these elements, in ascending order, and what lies in them; without what a mask leaves out.
+    pub fn take(&self, elements: &[u32], mask: Option<&Mask>) -> Tape {
+        let kept = self.kept(elements, mask);
         let lens: Vec<usize> = (kept.iter().zip(&self.lens))
             .map(|(kept, len)| kept.as_ref().map_or(*len, Vec::len))
             .collect();

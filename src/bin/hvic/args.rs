@@ -183,7 +183,7 @@ pub struct Fit {
     /// the rows of the elements of each step, from a copy beside the output folder that is gone in the end
     #[arg(long)]
     pub stream: bool,
-    /// Elements of an amortised plate that a step of the fit sees, such as `task=32`
+    /// Elements of a plate that a step of the fit sees, such as `task=32`, where the guide is amortised or over all coordinates, such as `structured`
     #[arg(long, value_name = "PLATE=N", value_parser = batch)]
     pub batch: Option<(String, NonZeroUsize)>,
     /// Go on with the fit in the output folder, which was interrupted or ran out of iterations

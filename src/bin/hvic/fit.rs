@@ -37,6 +37,7 @@ use hvi::report::Times;
 use hvi::report::against;
 use hvi::report::dump;
 use hvi::report::folder;
+use hvi::shape::PlateId;
 use hvi::source::Source;
 use hvi::typed::Typed;
 use std::path::Path;
@@ -74,9 +75,17 @@ pub fn run(args: &Args, terminal: &Terminal) -> Result<Exit, Failure> {
     let joint = model.lower(typed.source(), Passes::all(), joint::lower_lazily)?;
     let mut joint = joint::amortize(joint).map_err(|p| Failure::problems(p, typed.source()))?;
     posterior::known(reporting, &joint)?;
-    let batch = batch(args, &joint)?;
+    if let Some((name, _)) = &args.batch {
+        joint = batched(joint, name)?;
+    }
     let spec = Guide::spec(args.guide.as_ref());
     let guide = guide::derive(&joint, &spec).map_err(|p| Failure::problems(p, typed.source()))?;
+    if let (Some(_), Some(why)) = (&args.batch, fit::needs_all(&guide)) {
+        return Err(Failure::hinted(
+            format!("no step of this fit sees a mini-batch: {why}"),
+            "`--guide structured` and `--guide mean_field` are fitted by such steps",
+        ));
+    }
     if guide.integrated().is_none() {
         joint.find_closed_forms();
     }
@@ -101,7 +110,7 @@ pub fn run(args: &Args, terminal: &Terminal) -> Result<Exit, Failure> {
     };
     let mut settings = Settings {
         max_iterations: args.max_iterations,
-        batch,
+        batch: args.batch.as_ref().map(|(_, size)| size.get()),
         progress: &mut progress,
     };
     let fit = match state {
@@ -224,24 +233,34 @@ fn stopped(
     })
 }
 
-/// How many elements a step sees, if that is said.
-fn batch(args: &Args, joint: &Joint) -> Result<Option<usize>, Failure> {
-    let Some((name, size)) = &args.batch else {
-        return Ok(None);
-    };
+/// The joint density of which steps see mini-batches of the elements of a plate.
+fn batched(joint: Joint, name: &str) -> Result<Joint, Failure> {
     let plates = joint.model().typed().plates();
+    let below = plates.iter().skip(PlateId::TOP.index() + 1);
+    let names: Vec<String> = below.map(|p| format!("`{}`", p.name)).collect();
     let amortized = joint
         .amortized()
         .map(|(plate, _)| &plates[plate.index()].name);
-    if amortized != Some(name) {
-        let hint = match amortized {
-            Some(plate) => format!("the amortised plate is `{plate}`"),
-            None => "the guide of a plate is `amortized(sgd, steps = K, rate = r)`".to_owned(),
-        };
-        let message = format!("`--batch {name}={size}` names no amortised plate");
-        return Err(Failure::hinted(message, hint));
+    match (amortized, plates.iter().position(|p| p.name == name)) {
+        (Some(plate), _) if plate == name => Ok(joint),
+        (Some(plate), _) => Err(Failure::hinted(
+            format!("steps do not see mini-batches of `{name}`"),
+            format!("`--batch {plate}=32` takes elements of the amortised plate"),
+        )),
+        (None, Some(plate)) => joint::batched(joint, PlateId(plate as u32)).map_err(|why| {
+            Failure::hinted(
+                format!("no mini-batches of `{name}` can be taken: {why}"),
+                "without `--batch` every step sees all data",
+            )
+        }),
+        (None, None) => Err(Failure::hinted(
+            format!("`--batch {name}=N` names no plate"),
+            match names.as_slice() {
+                [] => "the model has none".to_owned(),
+                names => format!("the plates are {}", names.join(", ")),
+            },
+        )),
     }
-    Ok(Some(size.get()))
 }
 
 /// Where the fit goes.

@@ -34,7 +34,7 @@ use crate::typed::Order;
 pub use astray::Astray;
 use noise::Pairs;
 use rayon::prelude::*;
-use source::Lowered;
+pub(super) use source::Lowered;
 use source::Reading;
 use source::Source;
 use std::sync::Arc;

@@ -71,7 +71,7 @@ impl Source {
 }
 
 /// The statements and the priors' moments of a model, as nodes.
-pub(super) struct Lowered<'a> {
+pub(in crate::joint) struct Lowered<'a> {
     pub lowering: Lowering<'a>,
     /// By statement.
     pub statements: Vec<NodeId>,
@@ -108,7 +108,7 @@ impl Lowered<'_> {
     ///
     /// # Errors
     /// In words, why the elements cannot be taken apart.
-    pub fn terms(
+    pub(super) fn terms(
         &mut self,
         plate: PlateId,
         places: &[usize],
