@@ -41,7 +41,7 @@ fn table(schools: usize, pupils: usize) -> String {
     let mut csv = "school,class,x,y\n".to_owned();
     for k in 0..schools * 3 * pupils {
         let (class, school) = (k / pupils, k / pupils / 3);
-        let wave = |period: f64, at: usize| (6.283 * at as f64 / period).sin();
+        let wave = |period: f64, at: usize| (6.0 * at as f64 / period).sin();
         let x = wave(2.7, k);
         let y = 1.0 + wave(5.3, school) + 0.5 * wave(3.1, class) + 0.8 * x + 0.6 * wave(1.9, k);
         writeln!(csv, "s{school},c{class},{x},{y}").expect("text");
