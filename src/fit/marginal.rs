@@ -266,7 +266,7 @@ impl Fitted<'_, '_, '_, '_> {
                 |theta: &[f64], g: &mut [f64]| marginal.gradient(theta, Order::Low, g);
             let (found, reached) =
                 mode::climb(&mut density, &mean, &scale, (CLIMB, near), &mut |v| {
-                    run.show(v)
+                    run.show(v, None)
                 });
             match reached {
                 End::Converged | End::Flat | End::Spent => (mean, end) = (found, reached),

@@ -67,6 +67,8 @@ pub struct Progress {
     pub iteration: usize,
     /// The ELBO's present estimate.
     pub elbo: f64,
+    /// Its standard error over the steps of the present window, for a fit that goes by stochastic steps.
+    pub error: Option<f64>,
 }
 
 /// A fitted guide.
@@ -331,14 +333,15 @@ impl Run<'_, '_> {
     /// Notes an iteration; gives whether to go on.
     fn tell(&mut self, elbo: f64) -> bool {
         self.history.push(elbo);
-        self.show(elbo)
+        self.show(elbo, None)
     }
 
     /// Shows how far the fit is; gives whether to go on.
-    fn show(&mut self, elbo: f64) -> bool {
+    fn show(&mut self, elbo: f64, error: Option<f64>) -> bool {
         (self.settings.progress)(&Progress {
             iteration: self.history.len(),
             elbo,
+            error,
         })
     }
 

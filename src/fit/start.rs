@@ -88,7 +88,7 @@ pub fn find(run: &mut Run<'_, '_>, seed: u32) -> Result<Start, Vec<f64>> {
             break;
         };
         let done = gain < GAIN && value - reached < GAIN;
-        stopped = !run.show(value + entropy);
+        stopped = !run.show(value + entropy, None);
         (mean, precision, metric, reached) = (to, mixed, finer, value);
         if done || stopped {
             break;

@@ -208,7 +208,8 @@ fn steps(
             now.adam.step(&gradient, rate, &mut now.x);
             let features = tail::features(guide, value, &view.gaussian(&now.x));
             now.window.add(&now.x, &features);
-            if !run.tell(value) {
+            run.history.push(value);
+            if !run.show(now.window.value(), now.window.error()) {
                 return (view.gaussian(&now.x), Ending::Interrupted);
             }
             if run.left() == 0 {
@@ -220,9 +221,8 @@ fn steps(
         // A plateau: the average value no longer rises by more than its noise.
         let full = now.before.len() == pace.patience;
         let flat = now.before.front().filter(|_| full).is_some_and(|earlier| {
-            let variance = window.variance() + earlier.variance();
-            let error = variance.sqrt() / (pace.window as f64).sqrt();
-            window.value() - earlier.value() < 2.0 * error
+            let errors = [&window, earlier].map(|w| w.error().unwrap_or(0.0));
+            window.value() - earlier.value() < 2.0 * errors[0].hypot(errors[1])
         });
         if flat && now.rate <= pace.rates.1 {
             now.before.push_back(window);
@@ -278,13 +278,15 @@ impl Window {
         }
     }
 
-    /// The mean and the variance of the bound.
+    /// The mean of the bound.
     fn value(&self) -> f64 {
         self.seen.mean[0]
     }
 
-    fn variance(&self) -> f64 {
-        self.seen.squares[0] / (self.seen.count - 1.0).max(1.0)
+    /// Its standard error, after two steps.
+    fn error(&self) -> Option<f64> {
+        let n = self.seen.count;
+        (n > 1.0).then(|| (self.seen.squares[0] / (n - 1.0) / n).sqrt())
     }
 }
 

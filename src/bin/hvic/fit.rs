@@ -106,7 +106,11 @@ pub fn run(args: &Args, terminal: &Terminal) -> Result<Exit, Failure> {
     let mut iterations = 0;
     let mut progress = |progress: &Progress| {
         iterations = progress.iteration;
-        watch.goes_on(|| format!("iteration {iterations}  ELBO {:.2}", progress.elbo))
+        watch.goes_on(|| {
+            let error = progress.error.map(|error| format!(" ± {error:.2}"));
+            let error = error.unwrap_or_default();
+            format!("iteration {iterations}  ELBO {:.2}{error}", progress.elbo)
+        })
     };
     let mut settings = Settings {
         max_iterations: args.max_iterations,
