@@ -13,6 +13,7 @@ use hvi::tape::elementwise::LOG;
 use hvi::tape::elementwise::MUL;
 use hvi::tape::elementwise::SELECT;
 use hvi::tape::elementwise::SUB;
+use hvi::tape::event::EventOp;
 use indexmap::IndexMap;
 use std::sync::Arc;
 
@@ -323,6 +324,51 @@ fn many_vectors_at_once_give_the_bits_of_one_by_one() {
         for ((z, value), by_tape) in zs.iter().zip(values).zip(apart) {
             assert_eq!((value, by_tape.to_vec()), gradient(&tape, z));
         }
+    }
+}
+
+/// Two layers, the weights of the first those of a group and of the second those of all, over 12 rows of each of 5 groups: in order, so that
+/// a matrix is shared by a run of rows, or a row of each group in turn.
+fn layers(in_order: bool) -> Tape {
+    let mut builder = Builder::new();
+    let group = builder.plate(5, IndexMap::new());
+    let of_row = |i: usize| match in_order {
+        true => (i / 12, i % 12),
+        false => (i % 5, i / 5),
+    };
+    let index: Arc<[u32]> = (0..60).map(|i| of_row(i).0 as u32).collect();
+    let row = builder.plate(60, IndexMap::from([(group, index)]));
+    let product = |rows, inner| EventOp::Product {
+        rows,
+        inner,
+        columns: 1,
+    };
+    let first = builder.input(group, 6 * 3);
+    let second = builder.input(PlateId::TOP, 5 * 6);
+    let numbers = (0..3 * 60).map(|at| {
+        let (group, number) = of_row(at % 60);
+        (1.3 * (at / 60) as f64 + 2.1 * group as f64 + 0.7 * number as f64).sin()
+    });
+    let x = builder.data(row, 3, numbers.collect());
+    let sums = builder.event(product(6, 3), &[first, x]);
+    let curved = builder.map(&EXP, &[sums]);
+    let more = builder.event(product(5, 6), &[second, curved]);
+    let total = builder.event(EventOp::Sum, &[more]);
+    let term = square(&mut builder, total);
+    builder.tape(&[term], &[])
+}
+
+#[test]
+fn matrices_that_rows_share_are_derived_right_in_any_order_of_the_rows() {
+    let tapes = [true, false].map(layers);
+    let z = point(tapes[0].dim());
+    let [(value, slope), (other, other_slope)] = [0, 1].map(|k| {
+        check(&tapes[k], &z);
+        gradient(&tapes[k], &z)
+    });
+    assert!((value - other).abs() <= 1e-13 * value.abs());
+    for (a, b) in slope.iter().zip(&other_slope) {
+        assert!((a - b).abs() <= 1e-12 * (1.0 + b.abs()), "{a} is not {b}");
     }
 }
 

@@ -23,6 +23,7 @@ use super::program::OwnBar;
 use super::program::Reach;
 use super::program::Slot;
 use super::program::Stage;
+use super::shared_matrix;
 use crate::num::Aligned;
 use smallvec::SmallVec;
 use std::cell::Cell;
@@ -165,6 +166,19 @@ impl<'a, T: Scalar> Sweep<'a, T> {
                 Instr::Event { op, args, .. } => {
                     let inputs = self.events(args, before);
                     op.forward(&inputs, n, out, &mut slots.extra);
+                }
+                Instr::Product {
+                    source,
+                    rows,
+                    columns,
+                    vector,
+                    ..
+                } => {
+                    let source = &self.stage.sources[*source];
+                    let runs = self.shared(source);
+                    let matrices = self.matrices(source, (*rows, *columns), &runs);
+                    let x = self.events(std::slice::from_ref(vector), before)[0];
+                    shared_matrix::forward(matrices, x, out, &mut slots.extra);
                 }
                 Instr::Squares {
                     triangle,
@@ -358,6 +372,29 @@ impl<'a, T: Scalar> Sweep<'a, T> {
                         }
                     }
                 }
+                Instr::Product {
+                    source: number,
+                    rows,
+                    columns,
+                    vector,
+                    bar: OwnBar::Slot(bar),
+                    ..
+                } => {
+                    let source = &self.stage.sources[*number];
+                    let runs = self.shared(source);
+                    let matrices = self.matrices(source, (*rows, *columns), &runs);
+                    let x = self.events(std::slice::from_ref(vector), values)[0];
+                    let (y_bar, rest) = scratch.split_at_mut(rows * n);
+                    for (to, from) in y_bar.iter_mut().zip(&bars[self.stage.range(*bar, n)]) {
+                        *to = from.get();
+                    }
+                    let x_bar = &mut rest[..columns * n];
+                    let entries = self.entries(*number, to);
+                    shared_matrix::backward(matrices, (x, y_bar), x_bar, entries, extra);
+                    if let ArgBar::Slot(home) = vector.bar {
+                        lanes::bring(x_bar, self.at(bars, home), home.first);
+                    }
+                }
                 Instr::Squares {
                     rows,
                     w,
@@ -418,6 +455,10 @@ impl<'a, T: Scalar> Sweep<'a, T> {
                     );
                 }
                 Instr::Event {
+                    bar: OwnBar::None | OwnBar::Terms(_),
+                    ..
+                }
+                | Instr::Product {
                     bar: OwnBar::None | OwnBar::Terms(_),
                     ..
                 } => {}
@@ -603,9 +644,11 @@ fn pieces(instr: &Instr, n: usize) -> impl Iterator<Item = (usize, Range<usize>)
     let width = instr.slot().width;
     let whole = match instr {
         Instr::Map { whole, .. } => *whole,
-        Instr::Fetch { .. } | Instr::Fill { .. } | Instr::Event { .. } | Instr::Squares { .. } => {
-            true
-        }
+        Instr::Fetch { .. }
+        | Instr::Fill { .. }
+        | Instr::Event { .. }
+        | Instr::Product { .. }
+        | Instr::Squares { .. } => true,
     };
     let (count, each) = if whole { (1, width * n) } else { (width, n) };
     (0..count).map(move |k| (k, k * each..(k + 1) * each))

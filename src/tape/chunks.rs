@@ -11,6 +11,8 @@ use std::ops::Range;
 
 /// The numbers that all slots of a block may hold together: what a first-level cache holds beside the columns.
 const BLOCK_NUMBERS: usize = 4608;
+/// The same where matrices are read once for all elements that share them, of a block's several: what a second-level cache holds.
+const BLOCK_NUMBERS_BY_RUN: usize = 16 * BLOCK_NUMBERS;
 /// The most elements of a block.
 const BLOCK_MOST: usize = 256;
 /// A block's elements are a multiple of this.
@@ -24,10 +26,15 @@ impl Stage {
     /// Sizes blocks and chunks.
     pub(super) fn cut(&mut self, stores: &[Store]) {
         let in_place: usize = (self.sources.iter())
-            .filter(|source| !source.filled && !matches!(source.reach, Reach::Index { .. }))
+            .filter(|source| !source.filled && !source.by_run)
+            .filter(|source| !matches!(source.reach, Reach::Index { .. }))
             .map(|source| source.width)
             .sum();
-        let fits = BLOCK_NUMBERS / (self.values - in_place + self.bars).max(1);
+        let numbers = match self.sources.iter().any(|source| source.by_run) {
+            true => BLOCK_NUMBERS_BY_RUN,
+            false => BLOCK_NUMBERS,
+        };
+        let fits = numbers / (self.values - in_place + self.bars).max(1);
         let block = fits.min(BLOCK_MOST) / BLOCK_STEP * BLOCK_STEP;
         self.block = block.max(BLOCK_STEP).min(self.len.max(1));
         let mut most = CHUNKS_MOST;

@@ -26,6 +26,7 @@ mod program;
 mod reading;
 mod rewrite;
 mod run;
+mod shared_matrix;
 mod stage;
 
 use crate::num::Dual;

@@ -87,6 +87,8 @@ pub(super) struct Source {
     pub varies: bool,
     /// Whether more than elementwise instructions read it, so that its slot is filled in any case.
     pub filled: bool,
+    /// Whether it has no slot: a matrix that is read once for all elements that share it.
+    pub by_run: bool,
 }
 
 impl Source {
@@ -199,6 +201,16 @@ pub(super) enum Instr {
         slot: Slot,
         bar: OwnBar,
     },
+    /// A matrix that elements share times a vector of each, which is in a slot.
+    Product {
+        /// The matrix.
+        source: usize,
+        rows: usize,
+        columns: usize,
+        vector: Arg,
+        slot: Slot,
+        bar: OwnBar,
+    },
     /// [`EventOp::SquaredResiduals`], whose arguments are where they are for elementwise operations.
     Squares {
         /// T, of all elements of the plate.
@@ -223,6 +235,7 @@ impl Instr {
             Instr::Fetch { slot, .. }
             | Instr::Fill { slot, .. }
             | Instr::Map { slot, .. }
+            | Instr::Product { slot, .. }
             | Instr::Squares { slot, .. }
             | Instr::Event { slot, .. } => *slot,
         }

@@ -24,6 +24,7 @@ use super::program::Slot;
 use super::program::Source;
 use super::program::Stage;
 use super::program::Sum;
+use super::shared_matrix;
 use crate::shape::PlateId;
 use smallvec::SmallVec;
 use std::sync::Arc;
@@ -40,6 +41,8 @@ struct Plan<'a, 'p> {
     needed: Vec<bool>,
     /// Products that their only user, a sum, takes along.
     taken_along: Vec<bool>,
+    /// Matrices that their only user, a product, takes once for all elements that share them.
+    by_run: Vec<bool>,
     /// How often an instruction, an export or a sum takes it.
     uses: Vec<usize>,
     /// An instruction that takes it.
@@ -79,6 +82,7 @@ impl Stage {
             sums: Vec::new(),
             needed: Vec::new(),
             taken_along: vec![false; count],
+            by_run: vec![false; count],
             uses: Vec::new(),
             user: Vec::new(),
             filled: Vec::new(),
@@ -91,6 +95,7 @@ impl Stage {
         plan.find_roots(terms, glms);
         plan.find_needed();
         plan.take_products_along();
+        plan.find_matrices();
         plan.find_needed();
         plan.give_slots();
         plan.give_bars();
@@ -172,7 +177,7 @@ impl Plan<'_, '_> {
             for arg in self.args(id) {
                 let constant = matches!(self.planner.node(arg).op, Op::Constant(_));
                 self.needed[arg.index()] |= whole_events || !constant;
-                self.filled[arg.index()] |= whole_events;
+                self.filled[arg.index()] |= whole_events && !self.by_run[arg.index()];
                 self.uses[arg.index()] += 1;
                 self.user[arg.index()] = Some(i);
             }
@@ -199,6 +204,37 @@ impl Plan<'_, '_> {
             {
                 self.taken_along[arg.index()] = true;
             }
+        }
+    }
+
+    /// Finds the matrices that elements share and that nothing takes but one product with a vector of each.
+    fn find_matrices(&mut self) {
+        for i in 0..self.needed.len() {
+            let id = NodeId(i as u32);
+            let node = self.planner.node(id);
+            if let Op::Event(EventOp::Product { rows, columns, .. }, args) = &node.op
+                && (*columns, self.needed[i] && self.works_out(id)) == (1, true)
+                && *rows >= shared_matrix::FEWEST_ROWS
+                && self.is_shared(args[0])
+            {
+                self.by_run[args[0].index()] = true;
+            }
+        }
+    }
+
+    /// Whether a node is of another plate, the same in runs of elements, varies, and is taken once.
+    fn is_shared(&mut self, id: NodeId) -> bool {
+        let node = self.planner.node(id);
+        let alone = self.uses[id.index()] == 1 && self.mine(id) && node.varies;
+        match &node.op {
+            Op::Lift(_, None) => alone,
+            Op::Lift(_, Some(index)) => alone && self.planner.runs(index).is_some(),
+            Op::Input(_)
+            | Op::Constant(_)
+            | Op::Data(_)
+            | Op::Map(..)
+            | Op::Event(..)
+            | Op::Reduce(..) => false,
         }
     }
 
@@ -231,7 +267,7 @@ impl Plan<'_, '_> {
     /// A slot for the value of each needed node, in the order of the nodes.
     fn give_slots(&mut self) {
         for (i, node) in self.planner.nodes.iter().enumerate() {
-            if self.needed[i] {
+            if self.needed[i] && !self.by_run[i] {
                 self.slots[i] = Slot {
                     start: self.stage.values,
                     width: node.width,
@@ -246,7 +282,7 @@ impl Plan<'_, '_> {
         for i in (0..self.needed.len()).rev() {
             let id = NodeId(i as u32);
             let node = self.planner.node(id);
-            if !self.needed[i] || !node.varies {
+            if !self.needed[i] || !node.varies || self.by_run[i] {
                 continue;
             }
             let terms = self.sums.iter().filter(|(_, term)| *term == id).count();
@@ -422,6 +458,9 @@ impl Plan<'_, '_> {
             }
         }
         for id in ids.iter().rev() {
+            if self.by_run[id.index()] {
+                continue;
+            }
             let instr = self.instr(*id, &place);
             self.stage.instrs.push(instr);
             self.stage.nodes.push(*id);
@@ -458,6 +497,7 @@ impl Plan<'_, '_> {
             reach,
             varies: node.varies,
             filled: self.filled[id.index()],
+            by_run: self.by_run[id.index()],
         }
     }
 
@@ -499,6 +539,22 @@ impl Plan<'_, '_> {
             }
             Op::Event(EventOp::SquaredResiduals { rows, .. }, _) if self.works_out(id) => {
                 self.squares(id, *rows, place)
+            }
+            Op::Event(EventOp::Product { rows, inner, .. }, args)
+                if self.works_out(id) && self.by_run[args[0].index()] =>
+            {
+                self.stage.scratch = self.stage.scratch.max(rows + inner);
+                Instr::Product {
+                    source: place[args[0].index()],
+                    rows: *rows,
+                    columns: *inner,
+                    vector: Arg {
+                        operand: Operand::Slot(self.slots[args[1].index()]),
+                        bar: self.home(args[1]).map_or(ArgBar::None, ArgBar::Slot),
+                    },
+                    slot,
+                    bar,
+                }
             }
             Op::Event(op, args) if self.works_out(id) => {
                 let width = |arg: &NodeId| self.planner.node(*arg).width;
