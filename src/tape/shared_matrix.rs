@@ -225,3 +225,94 @@ pub(super) fn backward<T: Scalar>(
         scratch,
     });
 }
+
+#[cfg(test)]
+mod tests {
+    use super::Entries;
+    use super::Matrices;
+    use super::backward;
+    use super::forward;
+    use std::cell::Cell;
+    use std::ops::Range;
+
+    const RUNS: [(usize, Range<usize>); 3] = [(1, 0..3), (2, 3..4), (4, 4..6)];
+    const SHAPE: (usize, usize) = (5, 6);
+    const N: usize = 6;
+
+    fn numbers(len: usize, pace: f64) -> Vec<f64> {
+        (0..len).map(|k| (pace * k as f64).sin()).collect()
+    }
+
+    fn matrices(entries: &[f64]) -> Matrices<'_, f64> {
+        Matrices {
+            rows: SHAPE.0,
+            columns: SHAPE.1,
+            entries,
+            step: 7,
+            runs: &RUNS,
+            n: N,
+        }
+    }
+
+    /// Entry `(r, c)` of the matrix of lane `i`.
+    fn entry(entries: &[f64], (r, c): (usize, usize), i: usize) -> f64 {
+        let run = RUNS.iter().find(|(_, lanes)| lanes.contains(&i));
+        entries[(r * SHAPE.1 + c) * 7 + run.expect("every lane has a run").0]
+    }
+
+    #[test]
+    fn each_lane_has_the_product_of_its_own() {
+        let (rows, columns) = SHAPE;
+        let (entries, x) = (numbers(7 * rows * columns, 0.7), numbers(columns * N, 1.3));
+        let mut out = vec![f64::NAN; rows * N];
+        forward(matrices(&entries), &x, &mut out, &mut vec![f64::NAN; 3]);
+        for r in 0..rows {
+            for i in 0..N {
+                let by_hand: f64 = (0..columns)
+                    .map(|c| entry(&entries, (r, c), i) * x[c * N + i])
+                    .sum();
+                assert!((out[r * N + i] - by_hand).abs() < 1e-14);
+            }
+        }
+    }
+
+    #[test]
+    fn a_zero_adjoint_adds_nothing_whatever_the_numbers() {
+        let (rows, columns) = SHAPE;
+        let (mut entries, mut x) = (numbers(7 * rows * columns, 0.7), numbers(columns * N, 1.3));
+        let mut y_bar = numbers(rows * N, 0.9);
+        // The second row of the matrix of the only lane of place 2, and the vector of lane 5.
+        (0..columns).for_each(|c| entries[(columns + c) * 7 + 2] = f64::INFINITY);
+        y_bar[N + 3] = 0.0;
+        (0..columns).for_each(|c| x[c * N + 5] = f64::NAN);
+        (0..rows).for_each(|r| y_bar[r * N + 5] = 0.0);
+        let mut x_bar = vec![f64::NAN; columns * N];
+        // The adjoints of places 1 to 4 of each entry, behind two other numbers.
+        let gathered = vec![Cell::new(0.5); 2 + 4 * rows * columns];
+        let to = Entries {
+            cells: &gathered,
+            start: 2,
+            first: 1,
+            step: 4,
+        };
+        let matrices = matrices(&entries);
+        backward(matrices, (&x, &y_bar), &mut x_bar, to, &mut Vec::new());
+        let product = |bar: f64, number: f64| if bar == 0.0 { 0.0 } else { bar * number };
+        for c in 0..columns {
+            for i in 0..N {
+                let by_hand: f64 = (0..rows)
+                    .map(|r| product(y_bar[r * N + i], entry(&entries, (r, c), i)))
+                    .sum();
+                assert!((x_bar[c * N + i] - by_hand).abs() < 1e-14);
+            }
+            for r in 0..rows {
+                for (place, lanes) in RUNS {
+                    let by_hand: f64 = lanes.map(|i| product(y_bar[r * N + i], x[c * N + i])).sum();
+                    let found = gathered[2 + (r * columns + c) * 4 + place - 1].get();
+                    assert!((found - 0.5 - by_hand).abs() < 1e-14);
+                }
+            }
+        }
+        assert!(gathered[..2].iter().all(|cell| cell.get() == 0.5));
+    }
+}
