@@ -23,7 +23,6 @@ use super::program::OwnBar;
 use super::program::Reach;
 use super::program::Slot;
 use super::program::Stage;
-use super::shared_matrix;
 use crate::num::Aligned;
 use smallvec::SmallVec;
 use std::cell::Cell;
@@ -174,11 +173,8 @@ impl<'a, T: Scalar> Sweep<'a, T> {
                     vector,
                     ..
                 } => {
-                    let source = &self.stage.sources[*source];
-                    let runs = self.shared(source);
-                    let matrices = self.matrices(source, (*rows, *columns), &runs);
                     let x = self.events(std::slice::from_ref(vector), before)[0];
-                    shared_matrix::forward(matrices, x, out, &mut slots.extra);
+                    self.product(*source, (*rows, *columns), x, out, &mut slots.extra);
                 }
                 Instr::Squares {
                     triangle,
@@ -373,24 +369,21 @@ impl<'a, T: Scalar> Sweep<'a, T> {
                     }
                 }
                 Instr::Product {
-                    source: number,
+                    source,
                     rows,
                     columns,
                     vector,
                     bar: OwnBar::Slot(bar),
                     ..
                 } => {
-                    let source = &self.stage.sources[*number];
-                    let runs = self.shared(source);
-                    let matrices = self.matrices(source, (*rows, *columns), &runs);
                     let x = self.events(std::slice::from_ref(vector), values)[0];
                     let (y_bar, rest) = scratch.split_at_mut(rows * n);
                     for (to, from) in y_bar.iter_mut().zip(&bars[self.stage.range(*bar, n)]) {
                         *to = from.get();
                     }
                     let x_bar = &mut rest[..columns * n];
-                    let entries = self.entries(*number, to);
-                    shared_matrix::backward(matrices, (x, y_bar), x_bar, entries, extra);
+                    let shape = (*rows, *columns);
+                    self.product_adjoint(*source, shape, (x, y_bar), x_bar, to, extra);
                     if let ArgBar::Slot(home) = vector.bar {
                         lanes::bring(x_bar, self.at(bars, home), home.first);
                     }
@@ -597,20 +590,6 @@ impl<'a, T: Scalar> Sweep<'a, T> {
                 bar.set(if home.first { came } else { bar.get() + came });
             }
         }
-    }
-}
-
-impl Reduce {
-    /// Whether a value takes the place of the one before, which is of element `chosen`; of equal values the first stays.
-    pub(super) fn prefers<T: Scalar>(self, value: T, before: T, chosen: u32) -> bool {
-        let better = match self {
-            Reduce::Sum => false,
-            Reduce::Min => value < before,
-            Reduce::Max => value > before,
-        };
-        // Not a number must not vanish in a comparison.
-        let worse = value.value().is_nan() && !before.value().is_nan();
-        better || worse || chosen == NO_ELEMENT
     }
 }
 

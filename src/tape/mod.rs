@@ -34,6 +34,7 @@ use crate::num::Shared;
 use crate::shape::PlateId;
 use crate::source::Span;
 pub use blame::Blame;
+use block::NO_ELEMENT;
 pub use builder::Builder;
 pub use builder::Made;
 pub use cost::StageCost;
@@ -106,6 +107,20 @@ pub enum Reduce {
     Min,
     /// The largest; −∞ over none.
     Max,
+}
+
+impl Reduce {
+    /// Whether a value takes the place of the one before, which is of element `chosen`; of equal values the first stays.
+    fn prefers<T: Scalar>(self, value: T, before: T, chosen: u32) -> bool {
+        let better = match self {
+            Reduce::Sum => false,
+            Reduce::Min => value < before,
+            Reduce::Max => value > before,
+        };
+        // Not a number must not vanish in a comparison.
+        let worse = value.value().is_nan() && !before.value().is_nan();
+        better || worse || chosen == NO_ELEMENT
+    }
 }
 
 /// A node with its shape and origin.

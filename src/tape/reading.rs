@@ -9,8 +9,6 @@ use super::lanes;
 use super::program::From;
 use super::program::Reach;
 use super::program::Source;
-use super::shared_matrix::Entries;
-use super::shared_matrix::Matrices;
 use smallvec::SmallVec;
 use std::cell::Cell;
 use std::ops::Range;
@@ -20,7 +18,7 @@ pub(super) type Runs = SmallVec<[(usize, Range<usize>); 8]>;
 
 impl<'a, T: Scalar> Sweep<'a, T> {
     /// Component `k` of a source at all elements of its plate; data only where they are numbers of this type.
-    fn read(&self, source: &Source, k: usize) -> Option<&'a [T]>
+    pub(super) fn read(&self, source: &Source, k: usize) -> Option<&'a [T]>
     where
         Self: 'a,
     {
@@ -116,26 +114,6 @@ impl<'a, T: Scalar> Sweep<'a, T> {
         }
     }
 
-    /// The matrices of a source that is read once for all elements that share it.
-    pub(super) fn matrices<'m>(
-        &self,
-        source: &Source,
-        (rows, columns): (usize, usize),
-        runs: &'m [(usize, Range<usize>)],
-    ) -> Matrices<'m, T>
-    where
-        'a: 'm,
-    {
-        Matrices {
-            rows,
-            columns,
-            entries: self.read(source, 0).unwrap_or_default(),
-            step: source.len,
-            runs,
-            n: self.block.n,
-        }
-    }
-
     /// The elements of another plate that the block's elements share, and the lanes that share them.
     pub(super) fn shared(&self, source: &Source) -> Runs {
         let everyone = || SmallVec::from_iter([(0, 0..self.block.n)]);
@@ -179,17 +157,6 @@ impl<'a, T: Scalar> Sweep<'a, T> {
                     }
                 }
             }
-        }
-    }
-
-    /// Where the adjoints of a source that is read once for all elements that share it are gathered.
-    pub(super) fn entries<'c>(&self, source: usize, to: Adjoints<'c, T>) -> Entries<'c, T> {
-        let view = self.chunk.bars[source];
-        Entries {
-            cells: to.gathered,
-            start: view.start,
-            first: view.first,
-            step: view.len,
         }
     }
 

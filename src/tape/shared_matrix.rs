@@ -3,6 +3,8 @@
 //! The matrix is copied together once for each run and not written to every lane; an element's product then goes through whole columns of
 //! it, and its adjoint through whole rows.
 
+use super::block::Adjoints;
+use super::block::Sweep;
 use super::elementwise::Scalar;
 use crate::num::Real;
 use crate::num::elementary::Fma;
@@ -15,25 +17,79 @@ pub(super) const FEWEST_ROWS: usize = 4;
 
 /// The matrices of the runs of a block.
 #[derive(Clone, Copy)]
-pub(super) struct Matrices<'a, T> {
-    pub rows: usize,
-    pub columns: usize,
+struct Matrices<'a, T> {
+    rows: usize,
+    columns: usize,
     /// Entry `k` of the matrix of place `p` at `k * step + p`, row after row.
-    pub entries: &'a [T],
-    pub step: usize,
+    entries: &'a [T],
+    step: usize,
     /// The places, and the lanes that share each.
-    pub runs: &'a [(usize, Range<usize>)],
+    runs: &'a [(usize, Range<usize>)],
     /// Lanes of the block: component `k` of lane `i` of a vector stands at `k * n + i`.
-    pub n: usize,
+    n: usize,
 }
 
 /// Where the adjoints of entries are gathered: entry `k` of place `p` at `k * step + p − first`, from `start` on.
 #[derive(Clone, Copy)]
-pub(super) struct Entries<'a, T> {
-    pub cells: &'a [Cell<T>],
-    pub start: usize,
-    pub first: usize,
-    pub step: usize,
+struct Entries<'a, T> {
+    cells: &'a [Cell<T>],
+    start: usize,
+    first: usize,
+    step: usize,
+}
+
+impl<T: Scalar> Sweep<'_, T> {
+    /// Writes the product of the matrix that is a source with the vector of each lane.
+    pub(super) fn product(
+        &self,
+        source: usize,
+        shape: (usize, usize),
+        x: &[T],
+        out: &mut [T],
+        scratch: &mut Vec<T>,
+    ) {
+        let runs = self.shared(&self.stage.sources[source]);
+        forward(self.matrices(source, shape, &runs), x, out, scratch);
+    }
+
+    /// Writes the adjoints of the vectors to `x_bar`, and adds those of the matrix to where they are gathered.
+    pub(super) fn product_adjoint(
+        &self,
+        source: usize,
+        shape: (usize, usize),
+        (x, y_bar): (&[T], &[T]),
+        x_bar: &mut [T],
+        to: Adjoints<'_, T>,
+        scratch: &mut Vec<T>,
+    ) {
+        let runs = self.shared(&self.stage.sources[source]);
+        let matrices = self.matrices(source, shape, &runs);
+        let view = self.chunk.bars[source];
+        let entries = Entries {
+            cells: to.gathered,
+            start: view.start,
+            first: view.first,
+            step: view.len,
+        };
+        backward(matrices, (x, y_bar), x_bar, entries, scratch);
+    }
+
+    fn matrices<'m>(
+        &'m self,
+        source: usize,
+        (rows, columns): (usize, usize),
+        runs: &'m [(usize, Range<usize>)],
+    ) -> Matrices<'m, T> {
+        let source = &self.stage.sources[source];
+        Matrices {
+            rows,
+            columns,
+            entries: self.read(source, 0).unwrap_or_default(),
+            step: source.len,
+            runs,
+            n: self.block.n,
+        }
+    }
 }
 
 /// Room for so many numbers, whatever they are.
@@ -130,12 +186,7 @@ impl<T: Real> Task for Forward<'_, T> {
 }
 
 /// Writes the product of its matrix and its vector for each lane.
-pub(super) fn forward<T: Scalar>(
-    matrices: Matrices<'_, T>,
-    x: &[T],
-    out: &mut [T],
-    scratch: &mut Vec<T>,
-) {
+fn forward<T: Scalar>(matrices: Matrices<'_, T>, x: &[T], out: &mut [T], scratch: &mut Vec<T>) {
     T::run(Forward {
         matrices,
         x,
@@ -209,7 +260,7 @@ impl<T: Real> Task for Backward<'_, T> {
 }
 
 /// Writes the adjoints of the vectors to `x_bar`, and adds those of the entries to where they are gathered.
-pub(super) fn backward<T: Scalar>(
+fn backward<T: Scalar>(
     matrices: Matrices<'_, T>,
     (x, y_bar): (&[T], &[T]),
     x_bar: &mut [T],

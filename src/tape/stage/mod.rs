@@ -1,31 +1,31 @@
 //! The plan of one stage: which nodes it runs, where their values and adjoints lie, and how its elements are cut.
 
-use super::Node;
-use super::NodeId;
-use super::Op;
-use super::apart::Known;
-use super::apart::apart;
-use super::elementwise::ADD;
-use super::elementwise::MUL;
-use super::elementwise::MUL_ADD;
-use super::elementwise::SUB;
-use super::event::EventOp;
-use super::glm::Glm;
-use super::planner::Planner;
-use super::program::Arg;
-use super::program::ArgBar;
-use super::program::Export;
-use super::program::Home;
-use super::program::Instr;
-use super::program::Operand;
-use super::program::OwnBar;
-use super::program::Reach;
-use super::program::Slot;
-use super::program::Source;
-use super::program::Stage;
-use super::program::Sum;
-use super::shared_matrix;
+mod sums;
+
 use crate::shape::PlateId;
+use crate::tape::Node;
+use crate::tape::NodeId;
+use crate::tape::Op;
+use crate::tape::elementwise::ADD;
+use crate::tape::elementwise::MUL;
+use crate::tape::elementwise::MUL_ADD;
+use crate::tape::elementwise::SUB;
+use crate::tape::event::EventOp;
+use crate::tape::glm::Glm;
+use crate::tape::planner::Planner;
+use crate::tape::program::Arg;
+use crate::tape::program::ArgBar;
+use crate::tape::program::Export;
+use crate::tape::program::Home;
+use crate::tape::program::Instr;
+use crate::tape::program::Operand;
+use crate::tape::program::OwnBar;
+use crate::tape::program::Reach;
+use crate::tape::program::Slot;
+use crate::tape::program::Source;
+use crate::tape::program::Stage;
+use crate::tape::program::Sum;
+use crate::tape::shared_matrix;
 use smallvec::SmallVec;
 use std::sync::Arc;
 
@@ -301,84 +301,6 @@ impl Plan<'_, '_> {
             }
         }
         self.reached = vec![false; self.stage.bars];
-    }
-
-    /// Finds the densities that are terms and nothing else and whose instructions sum them up.
-    fn sum_up(&mut self) {
-        for i in 0..self.needed.len() {
-            if matches!(self.bars[i], OwnBar::Terms(_))
-                && let Some(apart) = self.apart(NodeId(i as u32))
-            {
-                self.summed[i] = Some((self.stage.summed, apart));
-                let args = self.args(NodeId(i as u32));
-                let widths = args.iter().map(|arg| self.planner.node(*arg).width);
-                self.stage.summed += 1 + widths.sum::<usize>();
-            }
-        }
-    }
-
-    /// What of a density's sum depends on data alone, if a loop sums up its rows and its arguments are as that loop wants them.
-    fn apart(&self, id: NodeId) -> Option<f64> {
-        let node = self.planner.node(id);
-        if let Some(rows) = squares(node) {
-            return self.shares_weight(id, rows).then_some(0.0);
-        }
-        let Op::Map(row, args) = &node.op else {
-            return None;
-        };
-        let kernel = row.plain.one_pass.as_ref().filter(|_| node.width == 1)?;
-        let varies = |k: usize| self.planner.node(args[k]).varies;
-        if !varies(kernel.by) && !kernel.against.is_some_and(varies) {
-            return None;
-        }
-        let known: Option<SmallVec<[Known<'_>; 4]>> = (args.iter().enumerate())
-            .map(|(k, id)| {
-                let arg = self.planner.node(*id);
-                let shared = kernel.shared >> k & 1 == 1;
-                match &arg.op {
-                    _ if arg.width != 1 => None,
-                    _ if arg.varies && (k == kernel.by || kernel.against == Some(k)) => {
-                        Some(Known::Nothing)
-                    }
-                    Op::Constant(values) => Some(Known::Constant(values[0])),
-                    Op::Data(values) if !shared && arg.plate == self.plate => {
-                        Some(Known::Column(&values[..self.stage.len]))
-                    }
-                    Op::Lift(_, None) if shared && self.mine(*id) => Some(Known::Nothing),
-                    Op::Input(_)
-                    | Op::Data(_)
-                    | Op::Map(..)
-                    | Op::Event(..)
-                    | Op::Lift(..)
-                    | Op::Reduce(..) => None,
-                }
-            })
-            .collect();
-        apart(row, Some(kernel), &known?, self.stage.len)
-    }
-
-    /// Whether a sum of squared residuals has the same weight in all elements, and the same numbers behind as many as it has rows.
-    fn shares_weight(&self, id: NodeId, rows: usize) -> bool {
-        let same = (self.args(id).into_iter()).flat_map(|arg| {
-            let node = self.planner.node(arg);
-            let same = match node.op {
-                Op::Constant(_) => true,
-                Op::Lift(_, None) => self.mine(arg),
-                Op::Input(_)
-                | Op::Data(_)
-                | Op::Map(..)
-                | Op::Event(..)
-                | Op::Lift(..)
-                | Op::Reduce(..) => false,
-            };
-            std::iter::repeat_n(same, node.width)
-        });
-        let same: SmallVec<[bool; 8]> = same.collect();
-        same[0]
-            && same[1..]
-                .iter()
-                .enumerate()
-                .all(|(k, same)| *same == (k >= rows))
     }
 
     /// The only user of a node, if it is a sum whose adjoint is also the node's.
